@@ -7,21 +7,14 @@ from functools import lru_cache
 from typing import Any
 
 from fedleak.accounting.gaussian import crossing, epsilon_of, noise_multiplier_for
+from fedleak.accounting.sampling import Sample
 
 _LEAST_NOISE = 0.005
 """Noise multiplier below which no credit is taken for sampling: epsilon is in the thousands there."""
 _TOLERANCE = 1e-3
 """Of a noise multiplier, as a share of it."""
-_ORDERS = (*range(2, 17), 20, 24, 28, 32, 40, 48, 56, 63, 128, 512, 1024)
+ORDERS = (*range(2, 17), 20, 24, 28, 32, 40, 48, 56, 63, 128, 512, 1024)
 """Of the Rényi divergence: some of dp-accounting's own, a fifth of its time; fewer never make epsilon smaller."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """A sample of fixed size without replacement, drawn anew in each round; the adversary does not see who is in it."""
-
-    size: int
-    population: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +55,7 @@ def sampled_epsilon(parts: tuple[Releases, ...], delta: float) -> float:
     from dp_accounting import NeighboringRelation
     from dp_accounting.rdp import RdpAccountant
 
-    accountant = RdpAccountant(_ORDERS, NeighboringRelation.REPLACE_ONE)
+    accountant = RdpAccountant(ORDERS, NeighboringRelation.REPLACE_ONE)
     for one in parts:
         accountant.compose(_event(one), one.count)
     return float(accountant.get_epsilon(delta))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-import torch
+from scipy.special import log_ndtr
 
 _LEAST, _MOST = 1e-12, 1e16
 """Between which noise multipliers are looked for."""
@@ -63,4 +63,4 @@ def crossing(falling: Callable[[float], float], low: float, high: float, toleran
 
 def _log_phi(place: float) -> float:
     """`log Φ`, also where Φ is below what a float holds."""
-    return float(torch.special.log_ndtr(torch.tensor(place, dtype=torch.float64)))
+    return float(log_ndtr(place))

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from fedleak.accounting.composition import Releases, Sample
+from fedleak.accounting.composition import Releases
+from fedleak.accounting.sampling import Sample
 from fedleak.settings.federation import FederationSettings
 
 Vantage = Literal["message", "sum", "model"]

@@ -47,6 +47,7 @@ COMMANDS = {
     "report": True,
     "list": False,
     "cite": False,
+    "claims": False,
     "doctor": False,
 }
 """The commands in the order of the help, each a file of its own; whether it begins by loading PyTorch and Flower."""

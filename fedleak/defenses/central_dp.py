@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from fedleak.accounting.composition import Sample
 from fedleak.accounting.mechanism import Mechanism, Situation, Unproven, cohort_of
+from fedleak.accounting.sampling import Sample
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.settings.base import Amount, Rate, Table

@@ -9,9 +9,10 @@ import torch
 from pydantic import Field
 from torch import Generator, nn
 
-from fedleak.accounting.composition import Sample, noise_factor_for
+from fedleak.accounting.composition import noise_factor_for
 from fedleak.accounting.declared import Declared
 from fedleak.accounting.mechanism import Mechanism, Situation
+from fedleak.accounting.sampling import Sample
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.gradients.per_sample import example_gradients

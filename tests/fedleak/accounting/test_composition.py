@@ -13,12 +13,12 @@ from opacus.accountants import PRVAccountant
 
 from fedleak.accounting.composition import (
     Releases,
-    Sample,
     composed_epsilon,
     mu_of,
     noise_factor_for,
     sampled_epsilon,
 )
+from fedleak.accounting.sampling import Sample
 
 POPULATION = 1000
 

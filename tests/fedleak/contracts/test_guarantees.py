@@ -7,10 +7,11 @@ import pytest
 from dp_accounting import dp_event
 from dp_accounting.pld import pld_privacy_accountant
 
-from fedleak.accounting.composition import Releases, Sample, composed_epsilon
+from fedleak.accounting.composition import Releases, composed_epsilon
 from fedleak.accounting.gaussian import noise_multiplier_for
 from fedleak.accounting.guarantee import Guarantee, Proven, ResponseGuarantee, Unproven
 from fedleak.accounting.mechanism import Vantage
+from fedleak.accounting.sampling import Sample
 from fedleak.contracts.chain import Chain
 from fedleak.settings.base import Table, parse_settings
 from fedleak.settings.federation import FederationSettings, PlanSettings

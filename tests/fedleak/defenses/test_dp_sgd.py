@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch.func import functional_call, grad, vmap
 
-from fedleak.accounting.composition import Releases, Sample, composed_epsilon
+from fedleak.accounting.composition import Releases, composed_epsilon
 from fedleak.accounting.gaussian import epsilon_of, noise_multiplier_for
+from fedleak.accounting.sampling import Sample
 from fedleak.api import capture
 from fedleak.campaign.plan import federation_address
 from fedleak.client_round import client_round

@@ -1,0 +1,86 @@
+"""Flower app: settings of differential privacy in its source and run config, read without running any of it."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from fedleak.claims.calls import Call, calls_in
+from fedleak.claims.claimed import Claimed
+from fedleak.claims.setting import setting_of, settings_by_use
+from fedleak.errors import ConfigError, DataError, first_line
+
+CONFIG = "pyproject.toml"
+WRAPPER: Final = ("strategy", "noise_multiplier")
+POSITIONAL: Final[Mapping[str, tuple[str, ...]]] = {
+    "LocalDpMod": ("clipping_norm", "sensitivity", "epsilon", "delta"),
+    "fixedclipping_mod": (),
+    "adaptiveclipping_mod": (),
+    "DifferentialPrivacyServerSideFixedClipping": (*WRAPPER, "clipping_norm", "num_sampled_clients"),
+    "DifferentialPrivacyClientSideFixedClipping": (*WRAPPER, "clipping_norm", "num_sampled_clients"),
+    "DifferentialPrivacyServerSideAdaptiveClipping": (*WRAPPER, "num_sampled_clients", "initial_clipping_norm"),
+    "DifferentialPrivacyClientSideAdaptiveClipping": (*WRAPPER, "num_sampled_clients", "initial_clipping_norm"),
+    "make_private": ("self",),
+    "make_private_with_epsilon": ("self",),
+}
+"""Parameters that Flower's and Opacus' classes and functions take by place."""
+ROUNDS: Final = ("num-server-rounds", "num_server_rounds", "num-rounds", "num_rounds")
+OBJECTS: Final = ("strategy", "accountant", "module", "optimizer", "data_loader", "criterion", "noise_generator")
+"""Parameters whose values are objects, which say nothing of the epsilon."""
+
+
+def claims_in(folder: Path, given: Mapping[str, Any]) -> tuple[Claimed, ...]:
+    """The answer to each setting in an app, `given` in place of what its source has.
+
+    Raises `ConfigError` where there is no app or no such setting, or a value that only running it would tell.
+    """
+    config = run_config_of(folder)
+    rounds = next((config[key] for key in ROUNDS if isinstance(config.get(key), int)), None)
+    found = [_claimed(call, folder, rounds, given) for call in _calls(folder, config)]
+    if not found:
+        raise ConfigError(
+            f"{folder}: expected a setting of differential privacy ({', '.join(POSITIONAL)}); there is none in its "
+            "source"
+        )
+    return tuple(found)
+
+
+def run_config_of(folder: Path) -> dict[str, Any]:
+    """The run config in an app's `pyproject.toml`, nested tables by dotted keys."""
+    path = folder / CONFIG
+    try:
+        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{folder}: expected the folder of a Flower app, which has a {CONFIG}: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {first_line(error)}") from error
+    return dict(_flat(tree.get("tool", {}).get("flwr", {}).get("app", {}).get("config", {})))
+
+
+def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _calls(folder: Path, config: Mapping[str, Any]) -> Iterator[Call]:
+    for path in sorted(folder.rglob("*.py")):
+        if not any(part.startswith(".") or part == "site-packages" for part in path.relative_to(folder).parts):
+            yield from calls_in(path, POSITIONAL, config)
+
+
+def _claimed(call: Call, folder: Path, rounds: int | None, given: Mapping[str, Any]) -> Claimed:
+    where = f"{call.path.relative_to(folder)}:{call.line}"
+    fields = settings_by_use()[call.name].model_fields
+    mine = {key: value for key, value in given.items() if key in fields}
+    unknown = [one for one in call.unknown if one not in mine and one not in OBJECTS and (one in fields or one == "**")]
+    if unknown:
+        raise ConfigError(
+            f"{where}: {call.name} is given {' and '.join(unknown)} by what only running the app would tell; say it "
+            f"with {' '.join(f'--set {one}=VALUE' for one in unknown)}"
+        )
+    table = {key: value for key, value in call.known.items() if key in fields and key not in OBJECTS}
+    own = {"rounds": rounds} if rounds is not None and "rounds" not in mine else {}
+    return setting_of({"use": call.name, **own, **table, **mine}, where).claimed().at(where)
