@@ -7,6 +7,7 @@ from typing import Any
 from fedleak.accounting.guarantee import DELTA, Guarantee, Proven, Unproven
 from fedleak.accounting.mechanism import Mechanism
 from fedleak.accounting.relations import RELATIONS, Accounted, Noised, Relation, accounted
+from fedleak.accounting.sampling import Sample
 from fedleak.analysis.guarantees import whole_guarantees_of
 from fedleak.claims.claimed import Claimed, Figure
 from fedleak.contracts.chain import Chain
@@ -75,4 +76,5 @@ def _own(proven: Guarantee, delta: float) -> Accounted:
 
 def _parts(mechanism: Mechanism, rounds: int) -> list[Noised]:
     noise = mechanism.noise / mechanism.contribution if mechanism.contribution else 0.0
-    return [Noised(noise_multiplier=noise, sampling=mechanism.sample, count=rounds * mechanism.releases)]
+    fixed = Sample(size=1, population=1) if mechanism.protects == "example" else None  # of a batch, whose size all know
+    return [Noised(noise_multiplier=noise, sampling=mechanism.sample or fixed, count=rounds * mechanism.releases)]
