@@ -40,6 +40,8 @@ class Claimed:
     """One for each relation; none where there is no guarantee."""
     wrong: tuple[str, ...] = ()
     """Mistakes in the setting, a sentence each."""
+    mind: tuple[str, ...] = ()
+    """What a reader of the declared epsilon may not know, a sentence each."""
     provided: tuple[str, ...] = ()
     """What the figures take for granted and a setting cannot show, a sentence each."""
     also: str = ""

@@ -12,6 +12,7 @@ from fedleak.claims.setting import DELTA, Delta, DpSetting
 from fedleak.settings.base import Amount, Rate
 
 CLEAR = "counts and metrics of a reply leave in clear beside it, and are covered by no noise"
+ZERO = "no update is exactly zero: Flower's clipping divides by its norm, and that client fails in sight of all"
 
 
 class LocalDpModSetting(DpSetting):
@@ -43,7 +44,8 @@ class LocalDpModSetting(DpSetting):
             delta=self.delta,
             figures=figures_of([Noised(noise_multiplier=self.std / self.clipping_norm)], self.rounds, self.delta),
             wrong=tuple(self._wrong()),
-            provided=(CLEAR, "an array of whole numbers, as BatchNorm's counter, gets no noise"),
+            mind=(f"epsilon is of one round, and each of the {self.rounds} spends it anew",) * (self.rounds > 1),
+            provided=(CLEAR, ZERO, "an array of whole numbers, as BatchNorm's counter, gets no noise"),
             also="an example has at least what its client has",
         )
 
@@ -67,8 +69,6 @@ class LocalDpModSetting(DpSetting):
                 f"the formula of its noise is proved for epsilon below 1; at {self.epsilon:g} its noise gives "
                 f"{shown(truth)} where the sensitivity is right"
             )
-        if self.rounds > 1:
-            found.append(f"epsilon is of one round, and every one of the {self.rounds} rounds spends it anew")
         if self.clients is not None and self.delta >= 1 / self.clients:
             found.append(
                 f"delta = {self.delta:g} allows that one of {self.clients} clients is published as it is; "

@@ -1,6 +1,7 @@
 """Opacus' PrivacyEngine: DP-SGD on each client, made anew in each round as apps do."""
 
 import math
+import warnings
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -81,15 +82,16 @@ class PrivacyEngineSetting(DpSetting):
         # Opacus imports torch, which takes seconds.
         from opacus.accountants.utils import get_noise_multiplier
 
-        return float(
-            get_noise_multiplier(
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Optimal order is the", UserWarning)
+            found = get_noise_multiplier(
                 target_epsilon=self.target_epsilon or 0.0,
                 target_delta=self.target_delta or 0.0,
                 sample_rate=1 / self.batches,
                 epochs=self.epochs,
                 accountant="prv",
             )
-        )
+        return float(found)
 
     def claimed(self) -> Claimed:
         delta = self.target_delta or self.delta
@@ -106,6 +108,10 @@ class PrivacyEngineSetting(DpSetting):
             delta=delta,
             figures=figures_of([part], self.rounds, delta) if self.multiplier and known else (),
             wrong=tuple(self._wrong()),
+            mind=(
+                f"an engine made anew in each round reports the epsilon of one, and each of the {self.rounds} has it",
+            )
+            * (self.rounds > 1),
             provided=(CLEAR, "the same client never has an example twice"),
             also="a client as a whole has no guarantee: all of its examples together go beyond any of these figures",
         )
@@ -121,11 +127,6 @@ class PrivacyEngineSetting(DpSetting):
             found.append(
                 "batch_size and examples (of the client with the fewest) are not known, and steps and sampling rate "
                 "go by them; give both"
-            )
-        if self.rounds > 1:
-            found.append(
-                f"the engine is made anew in each round, so that the epsilon it reports is of one round; "
-                f"the {self.rounds} rounds spend it again and again"
             )
         if self.noise_multiplier == 0:
             found.append("noise_multiplier = 0: there is no noise")

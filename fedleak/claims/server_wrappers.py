@@ -10,6 +10,7 @@ from fedleak.accounting.declared import Declared
 from fedleak.accounting.relations import Noised
 from fedleak.accounting.sampling import Sample
 from fedleak.claims.claimed import Claimed, figures_of
+from fedleak.claims.local_dp_mod import ZERO
 from fedleak.claims.setting import DELTA, Delta, DpSetting
 from fedleak.settings.base import GOT, Amount, Count, Rate, Share
 
@@ -54,7 +55,8 @@ class Wrapper(DpSetting):
             delta=self.delta,
             figures=figures_of([part], self.rounds, self.delta) if noise else (),
             wrong=tuple(self._wrong(share)),
-            provided=(ANSWERED, *(() if self.largest_weight else (UNEQUAL,)), *self._also_provided()),
+            mind=("clients is not given, so that no credit is taken for who is asked",) * (self.clients is None),
+            provided=(ANSWERED, ZERO, *(() if self.largest_weight else (UNEQUAL,)), *self._also_provided()),
             also="nothing against the server: noise comes after the aggregate, and it has every update before",
         )
 
@@ -69,8 +71,6 @@ class Wrapper(DpSetting):
             )
         if self.clients is not None and self.delta >= 1 / self.clients:
             found.append(f"delta = {self.delta:g} is not below one in {self.clients} clients")
-        if self.clients is None:
-            found.append("clients is not given, so that no credit is taken for who is asked being a secret")
         return found
 
     def _also_provided(self) -> tuple[str, ...]:

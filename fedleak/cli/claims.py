@@ -67,7 +67,12 @@ def _print(console: Console, claimed: Claimed) -> None:
     if claimed.figures:
         console.print(_table(claimed))
     console.print(f"[{COLOURS[claimed.verdict]}]{claimed.sentence}[/]")
-    for kind, lines in (("wrong", claimed.wrong), ("provided that", claimed.provided), ("also", _some(claimed.also))):
+    for kind, lines in (
+        ("wrong", claimed.wrong),
+        ("mind that", claimed.mind),
+        ("provided that", claimed.provided),
+        ("also", _some(claimed.also)),
+    ):
         for line in lines:
             console.print(f"  {kind}: {line}", markup=False)
     console.print()
@@ -105,6 +110,7 @@ def _facts(claimed: Claimed) -> dict[str, Any]:
             for one in claimed.figures
         ],
         "wrong": claimed.wrong,
+        "mind": claimed.mind,
         "provided": claimed.provided,
         "also": claimed.also,
     }

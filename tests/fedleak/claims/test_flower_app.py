@@ -1,0 +1,87 @@
+"""Laws of reading settings out of an app's source, of which nothing is run."""
+
+from pathlib import Path
+
+import pytest
+
+from fedleak.claims.claimed import Claimed
+from fedleak.claims.flower_app import claims_in
+from fedleak.errors import ConfigError, FedleakError
+
+PYPROJECT = """
+[tool.flwr.app.config]
+num-server-rounds = 5
+clip = 0.5
+[tool.flwr.app.config.dp]
+noise = 1.2
+"""
+
+
+def app(folder: Path, source: str, config: str = PYPROJECT) -> Path:
+    (folder / "pyproject.toml").write_text(config)
+    (folder / "client.py").write_text("raise SystemExit('this is never run')\n" + source)
+    return folder
+
+
+def claims(folder: Path, source: str, **given: object) -> dict[str, Claimed]:
+    return {one.use: one for one in claims_in(app(folder, source), given)}
+
+
+def test_numbers_are_found_wherever_they_stand(tmp_path: Path) -> None:
+    source = """
+from flwr.clientapp.mod import LocalDpMod as Local, LocalDpMod
+NORM = 1.0
+mod = LocalDpMod(NORM, 2 * NORM, -(-0.9), delta=10**-5)
+"""
+    found = claims(tmp_path, source)["LocalDpMod"]
+    assert found.declared is not None
+    assert (found.declared.epsilon, found.declared.delta, found.rounds) == (0.9, 1e-5, 5)
+    assert found.kept == ("add-or-remove", "zero-out", "replace-one")
+    assert found.where == "client.py:5"
+
+
+def test_the_run_config_is_looked_up(tmp_path: Path) -> None:
+    source = """
+def main(grid, context):
+    cfg = context.run_config
+    wrapped = DifferentialPrivacyClientSideFixedClipping(
+        FedAvg(), cfg["dp.noise"], float(cfg.get("clip", 9)), num_sampled_clients=int(cfg.get("asked", 7))
+    )
+"""
+    found = claims(tmp_path, source)["DifferentialPrivacyClientSideFixedClipping"]
+    assert found.figures[1].round.epsilon == pytest.approx(3.55, abs=0.01)
+
+
+def test_mods_that_only_clip_are_seen_where_they_are_handed_on(tmp_path: Path) -> None:
+    found = claims(
+        tmp_path, "from flwr.clientapp.mod import fixedclipping_mod\napp = ClientApp(mods=[fixedclipping_mod])"
+    )
+    assert list(found) == ["fixedclipping_mod"]
+    assert found["fixedclipping_mod"].where == "client.py:3"
+
+
+@pytest.mark.parametrize(
+    "value", ["norm()", "context.state", "x if y else z", "NORM", "1 / 0", "10 ** 99999", "LOOP", "{}['a']"]
+)
+def test_what_only_running_it_would_tell_is_asked_for(tmp_path: Path, value: str) -> None:
+    source = f"NORM = 1\nNORM = 2\nLOOP = LOOP\nmod = LocalDpMod({value}, 1.0, 1.0, 1e-5)"
+    with pytest.raises(
+        ConfigError, match=r"client.py:5: LocalDpMod is given clipping_norm .* --set clipping_norm=VALUE"
+    ):
+        claims(tmp_path, source)
+    assert claims(tmp_path, source, clipping_norm=0.5)["LocalDpMod"].verdict == "holds"
+
+
+def test_starred_arguments_are_not_guessed_at(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="only running"):
+        claims(tmp_path, "mod = LocalDpMod(**options)")
+
+
+def test_nothing_there_no_app_and_no_python_are_one_sentence_each(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is none in its source"):
+        claims(tmp_path, "app = 1")
+    with pytest.raises(FedleakError, match="it cannot be read"):
+        claims(tmp_path, "def (")
+    (tmp_path / "pyproject.toml").unlink()
+    with pytest.raises(FedleakError, match="the folder of a Flower app"):
+        claims_in(tmp_path, {})
