@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fedleak.claims.claimed import Claimed
-from fedleak.claims.setting import setting_of
+from fedleak.claims.reading import setting_of
 from fedleak.errors import ConfigError, DataError, first_line
 
 

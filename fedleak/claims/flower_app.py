@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from fedleak.claims.calls import Call, calls_in
 from fedleak.claims.claimed import Claimed
-from fedleak.claims.setting import setting_of, settings_by_use
+from fedleak.claims.reading import BY_USE, setting_of
 from fedleak.errors import ConfigError, DataError, first_line
 
 CONFIG = "pyproject.toml"
@@ -73,7 +73,7 @@ def _calls(folder: Path, config: Mapping[str, Any]) -> Iterator[Call]:
 
 def _claimed(call: Call, folder: Path, rounds: int | None, given: Mapping[str, Any]) -> Claimed:
     where = f"{call.path.relative_to(folder)}:{call.line}"
-    fields = settings_by_use()[call.name].model_fields
+    fields = BY_USE[call.name].model_fields
     mine = {key: value for key, value in given.items() if key in fields}
     unknown = [one for one in call.unknown if one not in mine and one not in OBJECTS and (one in fields or one == "**")]
     if unknown:
