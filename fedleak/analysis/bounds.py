@@ -1,8 +1,9 @@
 """Reconstruction robustness: what a chain proves, how often any attack can succeed under it, and what did."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -12,10 +13,10 @@ from fedleak.analysis.conditions import Tried, chains_in, condition_of, conditio
 from fedleak.analysis.guarantees import guarantees_of
 from fedleak.analysis.judgement import BASELINES, kind_of
 from fedleak.contracts.attack import attacks
-from fedleak.contracts.metric import ExampleMetric, Metric, metrics
-from fedleak.data.splits import load
+from fedleak.contracts.metric import ExampleMetric, metrics
+from fedleak.data.splits import Splits, load
 from fedleak.errors import BoundError, ConfigError, DataError
-from fedleak.evaluation.constant_guesses import UNKNOWN, BlindSuccess, blind_success
+from fedleak.evaluation.constant_guesses import UNKNOWN, BlindSuccess, blind_success, blind_values
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.naming import labeled_attacks
 from fedleak.results.row import Row
@@ -40,6 +41,9 @@ class Check:
     prior: float
     """The chance of the best blind guess, as often as a message has examples to guess; at most 1."""
     guarantee: Guarantee
+    half: float = math.nan
+    """What no attacker exceeds on more than half of the examples, whatever it knows, in the metric's unit; infinite
+    where nothing of the kind is proved, NaN where no blind guess could be tried."""
 
     @property
     def beaten(self) -> bool:
@@ -99,7 +103,7 @@ def bounds_of(rows: Iterable[Row], campaign: Campaign) -> list[Bound]:
             guarantee = proven[place]
             # The weights that a message starts from tell of the rounds before.
             rounds = guarantee.rounds if group.attack in several else max(row.round for row in members)
-            bounds.append(Bound(group=group, check=_check(tasks[condition_of(group)], members, guarantee, rounds)))
+            bounds.append(_bound(group, tasks[condition_of(group)], members, guarantee, rounds))
     return bounds
 
 
@@ -167,26 +171,54 @@ def _reconstructs(group: Group) -> bool:
     return group.algorithm not in BASELINES and kind_of(group.metric) == "inputs"
 
 
-def _check(task: TaskSettings, rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Check:
+def _bound(group: Group, task: TaskSettings, rows: Sequence[Row], guarantee: Guarantee, rounds: int) -> Bound:
     """A success is an image that leaked: past the threshold, and beyond what colors and public examples come to."""
     metric = metrics.get(rows[0].metric)
     samples, threshold = Samples.of(rows), threshold_of(rows)
     leaked = samples.leaked(threshold, metric.margin)
-    return check_success(
+    sizes = np.bincount(samples.message, minlength=len(rows)).tolist()
+    judged, splits = metrics.build(metric.name, {}), _splits_of(task)
+    blind, half, guesses = UNKNOWN, math.nan, max(sizes, default=1)
+    if isinstance(judged, ExampleMetric) and splits is not None:
+        blind = blind_success(judged, splits, threshold)
+        half = half_bound(judged, splits, guesses, guarantee.over(rounds).shift)
+    check = check_success(
         guarantee,
         hits=np.bincount(samples.message, weights=leaked, minlength=len(rows)).astype(int).tolist(),
-        sizes=np.bincount(samples.message, minlength=len(rows)).tolist(),
+        sizes=sizes,
         seeds=[row.seed for row in rows],
-        blind=_blind(metrics.build(metric.name, {}), task, threshold),
+        blind=blind,
         rounds=rounds,
     )
+    return Bound(group=group, check=replace(check, half=half))
 
 
-def _blind(metric: Metric, task: TaskSettings, threshold: float) -> BlindSuccess:
-    """Nothing is known of it on a machine that has not got the data, nor of a metric that does not judge examples."""
-    if not isinstance(metric, ExampleMetric):
-        return UNKNOWN
+def half_bound(metric: ExampleMetric, splits: Splits, guesses: int, shift: float) -> float:
+    """The value of a metric that no attacker of any knowledge exceeds on more than half of the examples.
+
+    For every value the chance of the best blind guess, at its upper confidence limit and as often as there are
+    `guesses`, bounds the chance of any attack (`gaussian_success`); this is the weakest value at which that is one half
+    at most. It takes priors into account, as the Fisher information does not, which bounds unbiased attackers alone.
+    Infinite where that is nowhere so, and NaN where no blind guess can be judged.
+    """
+    values = blind_values(metric, splits)
+    if values is None:
+        return math.nan
+    sign = 1.0 if metric.higher_is_better else -1.0
+
+    def rare(value: float) -> bool:
+        blind = blind_success(metric, splits, sign * value)
+        return gaussian_success(min(guesses * blind.at_most, 1.0), shift) <= 0.5
+
+    found = np.unique(values[values.isfinite()].numpy()).tolist()
+    found.append(math.nextafter(found[-1], math.inf))
+    place = bisect_left(found, 1, key=lambda value: int(rare(value)))
+    return sign * found[place] if place < len(found) else sign * math.inf
+
+
+def _splits_of(task: TaskSettings) -> Splits | None:
+    """None on a machine that has not got the data."""
     try:
-        return blind_success(metric, load(source_of(task)), threshold)
+        return load(source_of(task))
     except (ConfigError, DataError):
-        return UNKNOWN
+        return None

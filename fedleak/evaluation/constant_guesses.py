@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from scipy.special import betaincinv
 from torch import Tensor
 
@@ -52,20 +52,27 @@ UNKNOWN = BlindSuccess(hits=0, trials=0, constants=0)
 """Where there is nothing to try guesses on: anything may be."""
 
 
-@lru_cache(maxsize=32)
 def blind_success(metric: ExampleMetric, splits: Splits, threshold: float) -> BlindSuccess:
     """Constants are made from public examples and tried on the test set, which no adversary holds and nobody trains on.
 
     They are public examples, their colors, the mean of each class and of all, and grays.
     """
-    public, unseen = _some(splits.auxiliary), _some(splits.test)
-    if metric.inapplicable(unseen) is not None:
+    values = blind_values(metric, splits)
+    if values is None:
         return UNKNOWN
-    constants = _constants(public)
-    values = leakage(metric, constants.expand(len(unseen), *constants.shape), unseen)
     sign = 1.0 if metric.higher_is_better else -1.0
     hits = (values >= sign * threshold).sum(dim=0)
-    return BlindSuccess(hits=int(hits.max()), trials=len(unseen), constants=len(constants))
+    return BlindSuccess(hits=int(hits.max()), trials=values.shape[0], constants=values.shape[1])
+
+
+@lru_cache(maxsize=32)
+def blind_values(metric: ExampleMetric, splits: Splits) -> Float64[Tensor, "unseen constants"] | None:
+    """What constants get of unseen examples, negated where less is better; None where nothing can be judged."""
+    public, unseen = _some(splits.auxiliary), _some(splits.test)
+    if metric.inapplicable(unseen) is not None:
+        return None
+    constants = _constants(public)
+    return leakage(metric, constants.expand(len(unseen), *constants.shape), unseen)
 
 
 def _some(examples: Batch) -> Batch:

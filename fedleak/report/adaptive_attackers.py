@@ -9,6 +9,7 @@ from fedleak.analysis.conditions import condition_of_row
 from fedleak.analysis.defenses import DefenseResult
 from fedleak.analysis.judgement import guessing
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.metric import metrics
 from fedleak.formatting import DASH, counted, number, p_value, percent, signed
 from fedleak.learning.training import LocalTraining
 from fedleak.processes.home import at_home
@@ -45,7 +46,8 @@ class Known:
     proof: str
     """What the chain proves, and how that compares with what was done; or why it proves nothing."""
     information: str
-    """The most that an unbiased attacker can have of the first message, by the Fisher information; with noise only."""
+    """What no attacker has of more than half of the examples, whatever it knows, where the chain proves something; and
+    by the Fisher information the most that an unbiased one has of the first message. With noise only."""
 
 
 def known_defenses(results: Sequence[DefenseResult], rows: Sequence[Row], files: Files) -> list[Known]:
@@ -129,7 +131,21 @@ def _information_in(folder: RunFolder, row: Row) -> str:
     subject = Files(folder).subject(row)
     if subject is None or subject.truth is None or subject.observation.masked:
         return DASH
-    return f"{number(fisher_bound(subject))} dB"
+    unbiased = f"{number(fisher_bound(subject))} dB by Fisher information, unbiased attackers only"
+    return "; ".join([*_prior_aware(result), unbiased])
+
+
+def _prior_aware(result: DefenseResult) -> Iterator[str]:
+    bound, strongest = result.bound, result.strongest
+    if bound is None or strongest is None or math.isnan(bound.half):
+        return
+    metric = metrics.get(strongest.group.metric)
+    if math.isinf(bound.half):
+        yield "none that takes priors into account, at so little noise"
+    else:
+        unit = f" {metric.unit}" if metric.unit else ""
+        side = "above" if metric.higher_is_better else "below"
+        yield f"no attacker {side} {number(bound.half)}{unit} on more than half of the examples, whatever it knows"
 
 
 def _is_of(row: Row, one: DefenseResult) -> bool:

@@ -11,15 +11,18 @@ from hypothesis import strategies as st
 from fedleak.accounting.gaussian import delta_of
 from fedleak.accounting.guarantee import Guarantee
 from fedleak.accounting.mechanism import Mechanism
-from fedleak.analysis.bounds import Check, bounds_of, check_success, gaussian_success
+from fedleak.analysis.bounds import Check, bounds_of, check_success, gaussian_success, half_bound
 from fedleak.analysis.conditions import Condition
 from fedleak.analysis.guarantees import guarantees_of
+from fedleak.contracts.metric import ExampleMetric, metrics
+from fedleak.data.splits import Splits, load
 from fedleak.defenses.local_dp import LocalDP
 from fedleak.errors import BoundError
-from fedleak.evaluation.constant_guesses import UNKNOWN, BlindSuccess
+from fedleak.evaluation.constant_guesses import UNKNOWN, BlindSuccess, blind_values
 from fedleak.experiment.grid import parse_campaign
 from fedleak.randomness import generator
 from fedleak.run import run
+from fedleak.tasks import source_of
 
 GRID = (0.0, *(10 ** (power / 40) for power in range(-120, 114)))
 """Epsilons at which a privacy profile is asked."""
@@ -224,3 +227,23 @@ def test_a_run_that_beats_a_bound_fails_and_says_why(tmp_path, monkeypatch):
     assert any(
         "analytic-linear under private, psnr" in one and "beats a proven bound" in one for one in broken.problems
     )
+
+
+@pytest.fixture(scope="module")
+def digits() -> Splits:
+    return load(source_of(parse_campaign({"name": "digits", "task": "digits-mlp"}).points[0].experiment.task))
+
+
+def test_what_half_of_the_examples_keep_starts_from_blind_guesses_and_grows_with_what_is_released(
+    digits: Splits,
+) -> None:
+    psnr = metrics.build("psnr", {})
+    assert isinstance(psnr, ExampleMetric)
+    bounds = [half_bound(psnr, digits, 1, shift) for shift in (0.0, 0.5, 1.0, 2.0, 9.0)]
+    assert bounds == sorted(bounds)
+    assert math.isinf(bounds[-1])
+    values = blind_values(psnr, digits)
+    assert values is not None
+    # Without an update, half of the unseen digits are not beyond what the best constant gets of half of them.
+    assert bounds[0] >= float(values.median(0).values.max())
+    assert half_bound(psnr, digits, 8, 0.5) >= bounds[1]
