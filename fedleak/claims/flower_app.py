@@ -1,7 +1,7 @@
 """Flower app: settings of differential privacy in its source and run config, read without running any of it."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,14 @@ POSITIONAL: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Parameters that Flower's and Opacus' classes and functions take by place."""
 ROUNDS: Final = ("num-server-rounds", "num_server_rounds", "num-rounds", "num_rounds")
+EPOCHS: Final = ("local-epochs", "local_epochs", "num-epochs", "epochs")
+"""Keys of the run config that apps have them by."""
+BESIDE: Final[Mapping[str, tuple[str, ...]]] = {
+    "ServerConfig": ("num_rounds",),
+    "start": ("grid", "initial_arrays", "num_rounds"),
+    "DataLoader": ("dataset", "batch_size"),
+}
+"""Calls that say how long a run is, and of what size batches are."""
 OBJECTS: Final = ("strategy", "accountant", "module", "optimizer", "data_loader", "criterion", "noise_generator")
 """Parameters whose values are objects, which say nothing of the epsilon."""
 
@@ -35,8 +43,8 @@ def claims_in(folder: Path, given: Mapping[str, Any]) -> tuple[Claimed, ...]:
     Raises `ConfigError` where there is no app or no such setting, or a value that only running it would tell.
     """
     config = run_config_of(folder)
-    rounds = next((config[key] for key in ROUNDS if isinstance(config.get(key), int)), None)
-    found = [_claimed(call, folder, rounds, given) for call in _calls(folder, config)]
+    told = _told(folder, config)
+    found = [_claimed(call, folder, told, given) for call in _calls(folder, config, POSITIONAL)]
     if not found:
         raise ConfigError(
             f"{folder}: expected a setting of differential privacy ({', '.join(POSITIONAL)}); there is none in its "
@@ -65,13 +73,29 @@ def _flat(table: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any
             yield f"{before}{key}", value
 
 
-def _calls(folder: Path, config: Mapping[str, Any]) -> Iterator[Call]:
+def _told(folder: Path, config: Mapping[str, Any]) -> dict[str, int]:
+    """Rounds, local epochs and the size of batches, each where the run config or the source has one and no other."""
+    found: dict[str, set[Any]] = {"rounds": set(), "epochs": set(), "batch_size": set()}
+    for field, keys in (("rounds", ROUNDS), ("epochs", EPOCHS)):
+        found[field] = {config[key] for key in keys if key in config}
+    for call in _calls(folder, config, BESIDE):
+        for name, field in (("num_rounds", "rounds"), ("batch_size", "batch_size")):
+            if name in call.known:
+                found[field].add(call.known[name])
+            elif name in call.unknown:
+                found[field].add(None)
+    return {
+        field: next(iter(one)) for field, one in found.items() if len(one) == 1 and isinstance(next(iter(one)), int)
+    }
+
+
+def _calls(folder: Path, config: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -> Iterator[Call]:
     for path in sorted(folder.rglob("*.py")):
         if not any(part.startswith(".") or part == "site-packages" for part in path.relative_to(folder).parts):
-            yield from calls_in(path, POSITIONAL, config)
+            yield from calls_in(path, wanted, config)
 
 
-def _claimed(call: Call, folder: Path, rounds: int | None, given: Mapping[str, Any]) -> Claimed:
+def _claimed(call: Call, folder: Path, told: Mapping[str, int], given: Mapping[str, Any]) -> Claimed:
     where = f"{call.path.relative_to(folder)}:{call.line}"
     fields = BY_USE[call.name].model_fields
     mine = {key: value for key, value in given.items() if key in fields}
@@ -82,5 +106,5 @@ def _claimed(call: Call, folder: Path, rounds: int | None, given: Mapping[str, A
             f"with {' '.join(f'--set {one}=VALUE' for one in unknown)}"
         )
     table = {key: value for key, value in call.known.items() if key in fields and key not in OBJECTS}
-    own = {"rounds": rounds} if rounds is not None and "rounds" not in mine else {}
+    own = {key: value for key, value in told.items() if key in fields}
     return setting_of({"use": call.name, **own, **table, **mine}, where).claimed().at(where)

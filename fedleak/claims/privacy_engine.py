@@ -13,6 +13,7 @@ from fedleak.accounting.sampling import Poisson, Sampling, Shuffled
 from fedleak.claims.claimed import Claimed, figures_of
 from fedleak.claims.local_dp_mod import CLEAR
 from fedleak.claims.setting import DELTA, Delta, DpSetting
+from fedleak.formatting import counted
 from fedleak.settings.base import GOT, Amount, Count, Rate
 
 
@@ -112,9 +113,13 @@ class PrivacyEngineSetting(DpSetting):
                 f"an engine made anew in each round reports the epsilon of one, and each of the {self.rounds} has it",
             )
             * (self.rounds > 1),
-            provided=(CLEAR, "the same client never has an example twice"),
+            provided=(CLEAR, "no example is held twice", f"{counted(self.epochs, 'local epoch')} a round{self._size}"),
             also="a client as a whole has no guarantee: all of its examples together go beyond any of these figures",
         )
+
+    @property
+    def _size(self) -> str:
+        return "" if self.batch_size is None else f", in batches of {self.batch_size}"
 
     def _wrong(self) -> list[str]:
         found = []
@@ -125,8 +130,8 @@ class PrivacyEngineSetting(DpSetting):
             )
         elif self.batches is None:
             found.append(
-                "batch_size and examples (of the client with the fewest) are not known, and steps and sampling rate "
-                "go by them; give both"
+                "steps and sampling rate go by batch_size and examples (of the client with the fewest), which are not "
+                "known; give --set examples=NUMBER, and --set batch_size=NUMBER where no DataLoader has it"
             )
         if self.noise_multiplier == 0:
             found.append("noise_multiplier = 0: there is no noise")

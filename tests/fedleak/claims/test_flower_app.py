@@ -60,6 +60,21 @@ def test_mods_that_only_clip_are_seen_where_they_are_handed_on(tmp_path: Path) -
     assert found["fixedclipping_mod"].where == "client.py:3"
 
 
+def test_rounds_epochs_and_batches_are_found_where_there_is_one_of_each(tmp_path: Path) -> None:
+    source = """
+config = ServerConfig(num_rounds=4)
+train, test = DataLoader(data, batch_size=32, shuffle=True), DataLoader(data, 32)
+engine.make_private(module=m, optimizer=o, data_loader=train, noise_multiplier=1.0, max_grad_norm=1.0)
+"""
+    config = "[tool.flwr.app.config]\nlocal-epochs = 2\n"
+    found = claims_in(app(tmp_path, source, config), {"examples": 640})[0]
+    assert found.rounds == 4
+    assert "2 local epochs a round, in batches of 32" in found.provided
+    other = app(tmp_path, source.replace("data, 32)", "data, 64)").replace("num_rounds=4", "num_rounds=n"), config)
+    asked = claims_in(other, {"examples": 640})[0]
+    assert (asked.rounds, asked.figures) == (1, ())
+
+
 @pytest.mark.parametrize(
     "value", ["norm()", "context.state", "x if y else z", "NORM", "1 / 0", "10 ** 99999", "LOOP", "{}['a']"]
 )

@@ -65,4 +65,4 @@ def test_what_is_no_setting_is_refused(fields: dict[str, object], words: str) ->
 def test_unknown_batches_leave_no_figure_and_are_asked_for() -> None:
     found = engine(batch_size=None)
     assert not found.figures
-    assert "give both" in found.wrong[0]
+    assert "--set examples=NUMBER" in found.wrong[0]
