@@ -124,15 +124,15 @@ def _information(result: DefenseResult, rows: Sequence[Row], files: Files) -> st
     first = next((row for row in rows if _is_of(row, result)), None)
     if first is None or not result.chain.noise_variance(LocalTraining()):
         return DASH
-    return at_home(home_of(files.folder.recording(first)), _information_in, files.folder, first)
+    unbiased = at_home(home_of(files.folder.recording(first)), _unbiased, files.folder, first)
+    return DASH if unbiased == DASH else "; ".join([*_prior_aware(result), unbiased])
 
 
-def _information_in(folder: RunFolder, row: Row) -> str:
+def _unbiased(folder: RunFolder, row: Row) -> str:
     subject = Files(folder).subject(row)
     if subject is None or subject.truth is None or subject.observation.masked:
         return DASH
-    unbiased = f"{number(fisher_bound(subject))} dB by Fisher information, unbiased attackers only"
-    return "; ".join([*_prior_aware(result), unbiased])
+    return f"{number(fisher_bound(subject))} dB by Fisher information, unbiased attackers only"
 
 
 def _prior_aware(result: DefenseResult) -> Iterator[str]:
