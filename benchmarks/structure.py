@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 PARTIES = ("attacks", "clients", "server")
-MOST_FILES, LONGEST, MOST_LOOSE = 900, 250, 15
+MOST_FILES, LONGEST, MOST_LOOSE = 915, 250, 15
 WITH_CODE = {"fedleak", "fedleak.cli", "fedleak.wiretap"}
 """The packages whose `__init__.py` holds code: where the parties lie, and the entry points of command and tap."""
 Graph = Mapping[str, set[str]]
