@@ -26,6 +26,7 @@ from fedleak.audit.verdict import AS_IT_IS, RESULT, ROWS, WITHOUT
 from fedleak.captures import observe
 from fedleak.contracts.reconstruction import Reconstruction
 from fedleak.errors import FedleakError, first_line, sentence
+from fedleak.formatting import counted
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining
 from fedleak.learning.layers import scores_in
@@ -141,7 +142,7 @@ class Judge:
         whose = Looked(rung=AS_IT_IS, attack="", client=update.client, round=update.round, examples=len(truth))
         real = captured(update, known, network, truth, (loss, options), facts)
         first = list(trials.on(real, whose, trials.chosen((), len(truth))))
-        note = f"{self._settings.name}, as it is; {len(truth)} examples behind the update; PSNR below each guess"
+        note = f"{self._settings.name}, as it is; {counted(len(truth), 'example')} behind the update; PSNR below each guess"
         write_exhibit(real, first, self._settings.out, name_of(update.client, update.round), note)
         yield first
         trained: dict[str, Any] = {
