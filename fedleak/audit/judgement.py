@@ -142,7 +142,8 @@ class Judge:
         whose = Looked(rung=AS_IT_IS, attack="", client=update.client, round=update.round, examples=len(truth))
         real = captured(update, known, network, truth, (loss, options), facts)
         first = list(trials.on(real, whose, trials.chosen((), len(truth))))
-        note = f"{self._settings.name}, as it is; {counted(len(truth), 'example')} behind the update; PSNR below each guess"
+        behind = counted(len(truth), "example")
+        note = f"{self._settings.name}, as it is; {behind} behind the update; PSNR below each guess"
         write_exhibit(real, first, self._settings.out, name_of(update.client, update.round), note)
         yield first
         trained: dict[str, Any] = {
