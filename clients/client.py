@@ -19,6 +19,7 @@ from fedleak.federation.reply import reply
 from fedleak.io.fingerprint import source_fingerprint
 from fedleak.learning.batch import Batch
 from fedleak.learning.device import require
+from fedleak.learning.poisson import reported_examples
 from fedleak.learning.task import Task, mean_loss
 from fedleak.learning.training import LocalTraining, stabilizers
 from fedleak.learning.weights import NamedTensors, Weights, frozen_in
@@ -43,8 +44,10 @@ class Trained:
     after: Weights
     """After training and defenses."""
     examples: int
+    """As it says: of Poisson samples, the number of which is a secret, those that are expected."""
     loss: float | None
-    """Mean loss on the round's examples of the weights that were received; None where defenses keep it a secret."""
+    """Mean loss on the round's examples of the weights that were received; None where defenses keep it a secret, or who
+    was sampled."""
     kept: NamedTensors = field(default_factory=dict)
     """What the client's defenses keep for its next round."""
     seconds: float
@@ -179,7 +182,7 @@ class Client:
 
     def _train(self, content: RecordDict, examples: Batch, training: LocalTraining, chain: Chain) -> Trained:
         before = self._start(content)
-        loss, _ = mean_loss(self.task, before, examples, self.plan.device)
+        loss = mean_loss(self.task, before, examples, self.plan.device)[0] if len(examples) else 0.0
         if not isfinite(loss):
             raise NonFiniteError(
                 f"the model's loss is {loss} before client {self.partition} trains in round {self.round}; "
@@ -197,8 +200,8 @@ class Client:
         return Trained(
             before=before,
             after=sent.weights,
-            examples=len(examples),
-            loss=loss if chain.reports_loss(self.plan.federation) else None,
+            examples=reported_examples(len(examples), training),
+            loss=loss if chain.reports_loss(self.plan.federation) and not training.sampling_rate else None,
             kept={**sent.kept, **self._teacher(sent.weights)},
             seconds=seconds,
             memory=taken.bytes,

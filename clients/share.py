@@ -15,6 +15,7 @@ from fedleak.errors import ConfigError
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.batch import Batch, label_counts
 from fedleak.learning.layers import batch_norms
+from fedleak.learning.poisson import taken_at_all
 from fedleak.learning.secret_format import SecretFormat
 from fedleak.learning.source import Source
 from fedleak.learning.training import LocalTraining, batches_in, require_values_to_normalize
@@ -87,14 +88,21 @@ def prepared_of(plan: FederationPlan, client: int, round: int) -> Batch | None:
 
 
 def chosen_of(plan: FederationPlan, client: int, round: int) -> tuple[Int[Tensor, " chosen"] | None, LocalTraining]:
-    """Which of its share a client trains on in a round, in that order, None for all of it as it is; and how."""
+    """Which of its share a client trains on in a round, in that order, None for all of it as it is; and how.
+
+    Of Poisson samples those that some step takes, maybe none.
+    """
     (_, left), settings = _halves(plan, client), plan.training(round)
     held = _held(plan, client) if left is None else len(left)
     _require_examples(plan, held)
-    order = torch.randperm(held, generator=generator(plan.seed, "examples", client, round))
+    rng, training = generator(plan.seed, "examples", client, round), settings.training()
+    if training.sampling_rate:
+        taken = taken_at_all(held, training, rng)
+        return taken if left is None else left[taken], training
+    order = torch.randperm(held, generator=rng)
     order = order if left is None else left[order]
     if settings.batches == "all":
-        batches = batches_in(held, settings.training())
+        batches = batches_in(held, training)
         # What a single epoch leaves out is in no update, and so no truth behind one.
         left_out = settings.drop_last and settings.epochs == 1
         return order[: settings.batch_size * batches] if left_out else left, settings.training(batches)
@@ -106,7 +114,7 @@ def chosen_of(plan: FederationPlan, client: int, round: int) -> tuple[Int[Tensor
             f"{table}: client {client} has {held} examples{rest} and a round takes {needed} (batch_size x batches); "
             "lower either, or take fewer clients"
         )
-    return order[:needed], settings.training()
+    return order[:needed], training
 
 
 def trained_before(plan: FederationPlan, client: int) -> Int[Tensor, " chosen"] | None:

@@ -73,9 +73,12 @@ def score(guess: Reconstruction, captured: Capture | Audit, metrics: Sequence[st
         return _score_audit(guess, captured, chosen)
     if guess.subject is not None:
         captured = _about(captured, guess.subject)
-        guess = narrowed.no_more(guess, guess.subject, len(captured.truth))
+        guess = guess if guess.subject.counted else narrowed.no_more(guess, len(captured.truth))
         observation = replace(captured.observation, num_examples=len(captured.truth))  # blind guesses are as many
         captured = replace(captured, observation=observation)
+    if narrowed.is_sampled(captured.observation):  # how many there are is a secret
+        guess = narrowed.no_more(guess, len(captured.truth))
+        captured = replace(captured, observation=replace(captured.observation, num_examples=len(captured.truth)))
     challenge = None if guess.membership is None else captured.challenge
     asked = (
         captured.observation if challenge is None else replace(captured.observation, candidates=challenge.candidates)

@@ -30,6 +30,7 @@ from fedleak.federation.reply import reply
 from fedleak.formatting import listed
 from fedleak.learning.batch import Batch
 from fedleak.learning.given import examples_of, module_of, task_of
+from fedleak.learning.poisson import reported_examples
 from fedleak.learning.task import Task
 from fedleak.learning.update import Update, UpdateKind
 from fedleak.randomness import seeded
@@ -163,7 +164,7 @@ def observe(
         before=before,
         update=Update({n: after.parameters[n] - v for n, v in before.parameters.items()}, UpdateKind.DELTA),
         buffers_after=after.buffers or None,
-        num_examples=len(truth),
+        num_examples=reported_examples(len(truth), facts),
         training=facts,
         defense=chain,
         auxiliary=auxiliary,

@@ -49,7 +49,8 @@ def client_round(
     kept, local = kept or {}, chain.local
     own = local.withheld(task)
     start = with_own(before, own, kept)
-    examples = local.examples(task, examples if tampered is None else tampered.examples(examples), seed_key)
+    if len(examples):  # of Poisson samples there may be none
+        examples = local.examples(task, examples if tampered is None else tampered.examples(examples), seed_key)
     draws = generator(*seed_key, "gradient")
 
     def gradient(step: Step) -> NamedTensors:

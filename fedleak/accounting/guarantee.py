@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fedleak.accounting.composition import Releases, composed_epsilon, mu_of
 from fedleak.accounting.gaussian import delta_of, epsilon_of
 from fedleak.accounting.mechanism import RELATION, Mechanism, Response, Unproven, Vantage
+from fedleak.accounting.sampling import Poisson, Sample
 
 __all__ = ["DELTA", "Guarantee", "Proven", "ResponseGuarantee", "Unproven"]
 
@@ -24,7 +25,7 @@ class Proven(ABC):
     @property
     @abstractmethod
     def protects(self) -> str:
-        """What is another one in a neighboring case."""
+        """What is another one in a neighboring case, or is not there."""
 
     @abstractmethod
     def epsilon(self, delta: float) -> float:
@@ -36,7 +37,7 @@ class Proven(ABC):
 
     @property
     def relation(self) -> str:
-        """`replace-one example`: what is another one in a neighboring case."""
+        """`replace-one example` or `add-or-remove example`: what neighboring cases differ in."""
         return f"{RELATION} {self.protects}"
 
     def terms(self, delta: float) -> str:  # noqa: ARG002
@@ -109,6 +110,10 @@ class Guarantee(Proven):
     def protects(self) -> str:
         return self.mechanism.protects
 
+    @property
+    def relation(self) -> str:
+        return f"{self.mechanism.relation} {self.protects}"
+
     def sampled(self, delta: float) -> bool:
         return self.epsilon(delta) < epsilon_of(delta, self.mu)
 
@@ -118,7 +123,9 @@ class Guarantee(Proven):
         if not self.sampled(delta):
             return f"{super().terms(delta)}{seen}"
         samples = [one.mechanism.sample for one in self.phases]
-        drawn = dict.fromkeys(f"{one.size} of {one.population}" for one in samples if one is not None)
+        if rates := dict.fromkeys(f"{one.rate:.3g}" for one in samples if isinstance(one, Poisson)):
+            return f"{self.relation}, Poisson samples at rate {', then '.join(rates)}{seen}"
+        drawn = dict.fromkeys(f"{one.size} of {one.population}" for one in samples if isinstance(one, Sample))
         return f"{self.relation}, secret samples of {', then '.join(drawn)} without replacement{seen}"
 
     @property
@@ -128,8 +135,10 @@ class Guarantee(Proven):
     @property
     def _words(self) -> str:
         one, sampled, releases = self.mechanism, "", self.rounds * self.mechanism.releases
-        if one.sample is not None:
+        if isinstance(one.sample, Sample):
             sampled = f", {self.rounds} times a secret sample of {one.sample.size} of {one.sample.population}"
+        elif isinstance(one.sample, Poisson) and one.sample.rate < 1:
+            sampled = f", each about a Poisson sample at rate {one.sample.rate:.3g}"
         count = f"{releases} release{'s' if releases != 1 else ''}"
         return f"noise multiplier {one.noise_multiplier:.3g} ({self.relation}), {count}{sampled}"
 

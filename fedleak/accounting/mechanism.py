@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from fedleak.accounting.composition import Releases
-from fedleak.accounting.sampling import Sample
+from fedleak.accounting.sampling import Poisson, Sample
 from fedleak.settings.federation import FederationSettings
 
 Vantage = Literal["message", "sum", "model"]
@@ -14,9 +14,11 @@ Unit = Literal["example", "client"]
 Beside = tuple[str, ...]
 """What the training code does in a client's round beside training, by name, up to when the update is made."""
 RELATION: Final = "replace-one"
-"""The one neighboring relation of every figure: one of the protected has any other in its place.
+"""The neighboring relation of every figure but of Poisson samples: one of the protected has any other in its place.
 
 Batches and cohorts have a fixed size that everybody knows, so nothing can be added or removed unseen."""
+ADD_OR_REMOVE: Final = "add-or-remove"
+"""That of Poisson samples, the size of which nobody knows: one of the protected is there or is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +54,9 @@ class Mechanism:
     protects: Unit
     releases: int = 1
     """Of one round that the same contribution is in at most."""
-    sample: Sample | None = None
-    """Of the protected, who is in a round; None: all are, or the adversary may see who."""
+    sample: Sample | Poisson | None = None
+    """Of the protected, who is in a round, or of Poisson samples in one release; None: all are, or the adversary may
+    see who."""
     apart: float | None = None
     """Greatest distance of two contributions, where that is less than twice the greatest norm; None: it is that."""
     once: bool = False
@@ -62,8 +65,15 @@ class Mechanism:
     """Whether the network's buffers are under the noise too, or made of what is; else they have to stay at home."""
 
     @property
+    def relation(self) -> str:
+        """What neighboring cases differ in."""
+        return ADD_OR_REMOVE if isinstance(self.sample, Poisson) else RELATION
+
+    @property
     def sensitivity(self) -> float:
-        """How far apart what is released without noise can be where one contribution is replaced by another."""
+        """How far apart what is released without noise can be in neighboring cases: see `relation`."""
+        if isinstance(self.sample, Poisson):
+            return self.contribution
         return 2 * self.contribution if self.apart is None else self.apart
 
     @property
@@ -78,11 +88,17 @@ class Mechanism:
 
     @property
     def unsampled(self) -> "Mechanism":
-        """The same for contributions that are known to be in."""
-        return replace(self, sample=None)
+        """The same for contributions that are known to be in, under the same relation."""
+        return replace(self, sample=Poisson(rate=1.0) if isinstance(self.sample, Poisson) else None)
 
     def over(self, rounds: int) -> Releases:
-        """So many rounds for an accountant: a contribution that is in a round is in all of its releases at once."""
+        """So many rounds for an accountant: a contribution that is in a round is in all of its releases at once.
+
+        Poisson samples are drawn anew for each release.
+        """
+        if isinstance(self.sample, Poisson):
+            count = rounds * self.releases
+            return Releases(noise_multiplier=self.noise_multiplier, sample=self.sample, count=count)
         multiplier = self.noise_multiplier / math.sqrt(self.releases)
         return Releases(noise_multiplier=multiplier, sample=self.sample, count=rounds)
 

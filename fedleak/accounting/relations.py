@@ -9,20 +9,14 @@ takes its place.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
-from fedleak.accounting.composition import ORDERS, Releases, sampled_epsilon
+from fedleak.accounting.composition import LEAST_POISSON_NOISE, Curve, Releases, poisson_curve, sampled_epsilon
 from fedleak.accounting.gaussian import crossing, epsilon_of
 from fedleak.accounting.sampling import Poisson, Sample, Sampling, Shuffled
 
 Relation = Literal["add-or-remove", "zero-out", "replace-one"]
 RELATIONS: Final[tuple[Relation, ...]] = get_args(Relation)
-_ON_A_GRID = 40.0
-"""Epsilon up to which the losses' own distribution is composed on a grid, whose size goes by it."""
-_FINE, _COARSE = 1e-4, 1e-3
-_LEAST_NOISE = 0.05
-"""Noise multiplier below which no credit is taken for sampling: epsilon is in the hundreds there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +62,7 @@ def accounted(parts: Sequence[Noised], delta: float, relation: Relation) -> Acco
     plain, found, credit = epsilon_of(delta, mu), math.inf, ""
     note = next((words for one in parts if (words := _no_theorem(one.sampling, relation))), "")
     if not note and any(one.sampling is not None for one in parts):
-        if min(one.noise_multiplier for one in parts) < _LEAST_NOISE:
+        if min(one.noise_multiplier for one in parts) < LEAST_POISSON_NOISE:
             note = "at so little noise sampling hides nothing"
         else:
             found, credit = _sampled(tuple(parts), delta, relation)
@@ -134,43 +128,13 @@ def poisson_of_two(parts: tuple[Noised, ...], delta: float) -> float:
     return 2 * crossing(excess, 0.0, high, 1e-4)
 
 
-class _Curve:
-    """The privacy curve of all parts by one of dp-accounting's accountants."""
-
-    def __init__(self, accountant: Any) -> None:
-        self._accountant = accountant
-
-    def epsilon(self, delta: float) -> float:
-        return float(self._accountant.get_epsilon(delta))
-
-    def delta(self, epsilon: float) -> float:
-        return float(self._accountant.get_delta(epsilon))
-
-
-@lru_cache(maxsize=64)
-def _curve(parts: tuple[Noised, ...], relation: Relation, delta: float) -> _Curve:
-    """By the losses' own distribution, or where its grid would be long by their moments; upper bounds, both."""
-    # dp-accounting takes a second to import, and only sampling needs it.
-    from dp_accounting import GaussianDpEvent, NeighboringRelation, PoissonSampledDpEvent
-    from dp_accounting.pld import PLDAccountant
-    from dp_accounting.rdp import RdpAccountant
-
-    theirs = {
-        "add-or-remove": NeighboringRelation.ADD_OR_REMOVE_ONE,
-        "zero-out": NeighboringRelation.REPLACE_SPECIAL,
-    }[relation]
-    events = []
-    for one in parts:
-        event = GaussianDpEvent(one.noise_multiplier)
-        sampled = isinstance(one.sampling, Poisson) and one.sampling.rate < 1
-        events.append((PoissonSampledDpEvent(one.sampling.rate, event) if sampled else event, one.count))  # type: ignore[union-attr]
-    moments = RdpAccountant(ORDERS, theirs)
-    for event, count in events:
-        moments.compose(event, count)
-    rough = float(moments.get_epsilon(delta))
-    if rough > _ON_A_GRID:
-        return _Curve(moments)
-    losses = PLDAccountant(theirs, value_discretization_interval=_FINE if rough < 5 else _COARSE)
-    for event, count in events:
-        losses.compose(event, count)
-    return _Curve(losses)
+def _curve(parts: tuple[Noised, ...], relation: Literal["add-or-remove", "zero-out"], delta: float) -> Curve:
+    releases = tuple(
+        Releases(
+            noise_multiplier=one.noise_multiplier,
+            sample=one.sampling if isinstance(one.sampling, Poisson) else None,
+            count=one.count,
+        )
+        for one in parts
+    )
+    return poisson_curve(releases, relation, delta)

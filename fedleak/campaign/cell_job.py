@@ -15,7 +15,7 @@ from fedleak.evaluation import adversary, scoring, views
 from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.cuts import asked_rows, message_at
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.narrowed import as_many, narrowed, within
+from fedleak.evaluation.narrowed import NOBODY, as_many, narrowed, within
 from fedleak.evaluation.scoring import NOT_GUESSED
 from fedleak.learning.batch import Batch
 from fedleak.randomness import one_thread
@@ -55,13 +55,16 @@ def _attacked(cell: Cell, message: Message) -> Saved:
     if about is not None:  # asked about these examples, and scored by them alone
         message = narrowed(message, about)
         observation, challenge = views.observe(message, cell.terms, attack)
-    beside = as_many(observation, message)
     truth = asked_rows(message, challenge) or message.behind(attack.targets)
+    if not len(truth):
+        nothing = tuple(cell.place.failed(cell.built_metrics, NOBODY))
+        return Saved(rows=nothing, address=cell.address, guess=Reconstruction.failed(NOBODY), about=about)
+    beside = as_many(observation, message)
     saved = Saved(rows=(), address=cell.address, prior=adversary.prior_guess(beside, cell.place), about=about)
     started = time.perf_counter()
     saved = _guessed(cell, observation, saved)
     seconds = time.perf_counter() - started
-    saved = replace(saved, guess=within(saved.guess, message))
+    saved = replace(saved, guess=within(saved.guess, message, observation))
     queries, refused = _logged(cell, observation)
     rows = _rows(cell, saved, beside, message, truth, challenge, seconds)
     rows = tuple(replace(row, queries=queries, refused=refused) for row in rows)

@@ -22,7 +22,7 @@ from fedleak.evaluation.challenge import Challenge
 from fedleak.evaluation.cuts import CutMessage, asked_rows, message_at
 from fedleak.evaluation.exhibits import exhibits_of
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.narrowed import as_many, narrowed, within
+from fedleak.evaluation.narrowed import as_many, narrowed, require_somebody, within
 from fedleak.evaluation.views import Terms, observe
 from fedleak.experiment.access import require_classes
 from fedleak.experiment.canonical import placed
@@ -86,7 +86,7 @@ def attack_recording(
         raise FedleakError(f"{attack.name} on {path}: {guess.failure}")
     _print_guess(guess, seconds)
     truth, beside_it = _truth(message), as_many(observation, message)
-    guess = guess if truth is None else within(guess, message)
+    guess = guess if truth is None else within(guess, message, observation)
     scores = [] if truth is None else _scores(beside_it, guess, message, challenge, place, attack.reads)
     if truth is not None:
         _print_scores(scores)
@@ -133,7 +133,7 @@ def _truth(message: Message) -> Batch | None:
     if message.vault is None:
         typer.echo("no vault beside the recording, so no scores: the attacker's own loss is all there is")
         return None
-    return message.truth
+    return require_somebody(message.truth)
 
 
 def _scores(

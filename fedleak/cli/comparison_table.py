@@ -10,7 +10,6 @@ from rich.table import Table
 from rich.text import Text
 
 from fedleak.accounting.guarantee import DELTA, Proven
-from fedleak.accounting.mechanism import RELATION
 from fedleak.analysis.defenses import DefenseResult, by_condition
 from fedleak.analysis.judgement import guessing
 from fedleak.analysis.operating_point import Figure, OperatingPoint
@@ -32,9 +31,9 @@ COSTS_NOTE = (
     "a round where it may still rise; "
     "kB: a client's answer as Flower sends it, and coded as its "
     "defense would; s, MB: time and memory of a client's training and defenses; epsilon: of the whole run at delta "
-    "1e-5, with any other example or client in the place of one (replace-one), whether secret sampling earned credit, "
-    "and below it of the recorded rounds alone; success: examples that the strongest attacker rebuilt, of the most "
-    "that the proof allows"
+    "1e-5, with any other example or client in the place of one (replace-one), or with one that is there or is not "
+    "(add-or-remove); whether secret sampling earned credit; and below it of the recorded rounds alone; success: "
+    "examples that the strongest attacker rebuilt, of the most that the proof allows"
 )
 UNTESTED, REFUSED = "untested", "refused"
 REFUSALS = "refused: clients refused all that the server sent, so nothing was left to attack, and nobody trained"
@@ -129,7 +128,7 @@ def _table(title: str, results: Sequence[DefenseResult], width: int) -> Table:
 def _costs(results: Sequence[DefenseResult], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))  # 80 columns are enough
     table.add_column("defense", min_width=min(20, width // 4))
-    for name in ("accuracy", "kB", "coded", "s", "MB", f"epsilon,\n{RELATION}", "success"):
+    for name in ("accuracy", "kB", "coded", "s", "MB", "epsilon", "success"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
         table.add_row(
@@ -191,7 +190,8 @@ def _epsilon(one: DefenseResult) -> Text:
         return Text("-", style="dim")
     shown = one.whole if isinstance(one.whole, Proven) else one.guarantee
     text = Text(figure(one.whole.epsilon(DELTA)) if isinstance(one.whole, Proven) else "none")
-    text.append(f" {shown.protects}\n{'sampled' if shown.sampled(DELTA) else 'no sampling'}", "dim")
+    relation = shown.relation.removesuffix(f" {shown.protects}")
+    text.append(f" {shown.protects}\n{relation}\n{'sampled' if shown.sampled(DELTA) else 'no sampling'}", "dim")
     if one.whole != one.guarantee:
         text.append(f"\n{figure(one.guarantee.epsilon(DELTA))}", "dim")
     return text

@@ -3,7 +3,7 @@
 import itertools
 import math
 from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
@@ -12,7 +12,7 @@ from torch import Generator, nn
 from fedleak.accounting.composition import noise_factor_for
 from fedleak.accounting.declared import Declared
 from fedleak.accounting.mechanism import Mechanism, Situation
-from fedleak.accounting.sampling import Sample
+from fedleak.accounting.sampling import Poisson, Sample
 from fedleak.contracts.defense import Defense, defenses
 from fedleak.errors import ConfigError
 from fedleak.gradients.per_sample import example_gradients
@@ -23,6 +23,7 @@ from fedleak.learning.training import LocalTraining, Step
 from fedleak.learning.weights import NamedTensors
 from fedleak.settings.base import Amount, Count
 from fedleak.settings.federation import FederationSettings
+from fedleak.settings.poisson import PoissonBatches
 
 _SHORTEST = 1e-12
 """A gradient that is shorter is as good as zero."""
@@ -35,8 +36,10 @@ class DPSGD(Defense):
 
     The step follows `(Σ clip(g_i) + N(0, (z max_norm)²)) / batch`. The noise multiplier z is given, or found so that
     the whole run, the rounds after the recorded ones included, is (epsilon, delta)-private for each example. Batches
-    have a fixed size, so neighbors differ in one example that has another in its place (replace-one): twice max_norm
-    apart, where the paper's own relation, add or remove, has them max_norm apart and needs batches of a random size.
+    of a fixed size have neighbors that differ in one example that has another in its place (replace-one): twice
+    max_norm apart. With sampling = "poisson" each step takes each example of the whole share with chance
+    batch_size / share, as the paper has it: neighbors differ in one example that is there or is not (add-or-remove),
+    max_norm apart, and the secret of which were taken earns credit. What leaves then goes by expected sizes alone.
     Gradients of single examples come from Opacus where it can tell them.
     """
 
@@ -48,12 +51,14 @@ class DPSGD(Defense):
     noise_multiplier: Amount | None = None
     """Standard deviation of the noise on the sum as a multiple of max_norm; None: 1, or as epsilon asks."""
     epsilon: Annotated[float, Field(gt=0)] | None = None
-    """Of the whole run, under replace-one; needs delta."""
+    """Of the whole run, under replace-one, or add-or-remove where sampling is "poisson"; needs delta."""
     delta: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Chance of an exception; below one in the number of examples."""
     share: Count | None = None
     """Examples that every client has at least, for an epsilon that counts on it being a secret which of them a round
-    takes (a sample of fixed size without replacement); None counts on no secrecy."""
+    takes (a sample of fixed size without replacement); None counts on no secrecy. Poisson samples need it."""
+    sampling: Literal["poisson"] | None = None
+    """Whether steps take each example by a coin of its own; None: in batches of a fixed size."""
 
     def __post_init__(self) -> None:
         if self.epsilon is not None and self.noise_multiplier is not None:
@@ -64,6 +69,17 @@ class DPSGD(Defense):
             raise ConfigError("delta given without the epsilon that it is for; give it too")
         if math.isinf(self.max_norm) and (self.noise_multiplier is None or self.noise_multiplier > 0):
             raise ConfigError("expected a finite max_norm where there is noise, got inf; noise goes by the norm")
+        if self.sampling == "poisson" and self.share is None:
+            raise ConfigError(
+                "Poisson samples take each example at the rate batch_size / share, and there is no share; give share, "
+                "the examples of the smallest client"
+            )
+
+    def settings(self, federation: FederationSettings) -> FederationSettings:
+        if self.sampling != "poisson":
+            return federation
+        assert self.share is not None
+        return PoissonBatches.of(federation, self.share)
 
     @property
     def declared(self) -> Declared | None:
@@ -99,13 +115,10 @@ class DPSGD(Defense):
 
     def gradient(self, step: Step, rng: Generator) -> NamedTensors:
         singles = example_gradients(step)
-        norms = (
-            torch.stack([value.square().reshape(len(value), value[0].numel()).sum(1) for value in singles.values()])
-            .sum(0)
-            .sqrt()
-        )
+        squares = [value.square().reshape(len(value), math.prod(value.shape[1:])).sum(1) for value in singles.values()]
+        norms = torch.stack(squares).sum(0).sqrt()
         scales = (self.max_norm / norms.clamp_min(_SHORTEST)).clamp(max=1.0)
-        count = len(step.examples)
+        count = len(step.examples) if step.expected is None else step.expected
         noise = {name: torch.randn(value.shape[1:], generator=rng).to(value.device) for name, value in singles.items()}
         return {
             name: (torch.tensordot(scales, value, dims=1) + self.std * noise[name]) / count
@@ -119,7 +132,10 @@ class DPSGD(Defense):
 
     @property
     def stacked(self) -> StackedDefense | None:
-        """None before it is planned, as how much noise makes an epsilon goes by the run."""
+        """None before it is planned, as how much noise makes an epsilon goes by the run.
+
+        In place of Poisson samples there are batches of the size that is expected.
+        """
         return None if self.epsilon is not None else StackedDefense(example_norm=self.max_norm, example_noise=self.std)
 
     def noise(self, training: LocalTraining) -> float:
@@ -149,15 +165,16 @@ class DPSGD(Defense):
             )
 
     def mechanism(self, situation: Situation) -> Mechanism:
-        """An epoch's batches do not overlap, so an example that a round takes is in one step of each epoch."""
-        federation, sample = situation.federation, None
-        if self.share is not None and federation.batches != "all":
-            taken = federation.batch_size * federation.batches
-            sample = Sample(size=taken, population=self.share) if taken < self.share else None
-        return Mechanism(
-            noise=self.std,
-            contribution=self.max_norm,
-            protects="example",
-            releases=federation.epochs,
-            sample=sample,
-        )
+        """Of fixed batches those of an epoch do not overlap: an example that a round takes is in one step of each.
+
+        Poisson samples are drawn anew for each step.
+        """
+        federation = self.settings(situation.federation)
+        own = Mechanism(noise=self.std, contribution=self.max_norm, protects="example", releases=federation.epochs)
+        if self.share is None or federation.batches == "all":
+            return own
+        if isinstance(federation, PoissonBatches):
+            releases = federation.batches * federation.epochs
+            return replace(own, releases=releases, sample=Poisson(rate=federation.rate))
+        taken = federation.batch_size * federation.batches
+        return replace(own, sample=Sample(size=taken, population=self.share) if taken < self.share else None)

@@ -10,10 +10,15 @@ from torch import Tensor
 
 from fedleak.contracts.observation import Observation
 from fedleak.contracts.reconstruction import Reconstruction
+from fedleak.contracts.released import Released
+from fedleak.contracts.served import Served
 from fedleak.contracts.subject import Subject
 from fedleak.contracts.view import View
+from fedleak.errors import RecordingError
 from fedleak.evaluation.message import Message
 from fedleak.learning.batch import Batch, joined
+
+NOBODY = "no example is behind it: none was in a Poisson sample of the round, so there is nothing to guess at"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,22 +89,40 @@ def narrowed(message: Message, subject: Subject | None) -> Message:
 
 def as_many(view: View, message: Message) -> View:
     """What is seen by who guesses as many examples as the message is about: blind guesses stand beside as many."""
-    if not isinstance(view, Observation) or not isinstance(message, Narrowed):
-        return view
-    return replace(view, num_examples=len(message.truth))
+    if isinstance(view, Observation) and (isinstance(message, Narrowed) or is_sampled(view)):
+        return replace(view, num_examples=len(message.truth))
+    if isinstance(view, Released | Served) and view.new_examples is not None and is_sampled(view):
+        return replace(view, new_examples=len(message.news))
+    return view
 
 
-def within(guess: Reconstruction, message: Message) -> Reconstruction:
+def is_sampled(view: View) -> bool:
+    """Whether clients draw Poisson samples, so that nobody else knows how many examples there are."""
+    return isinstance(view, Observation | Released | Served) and view.training.sampling_rate > 0
+
+
+def require_somebody(truth: Batch) -> Batch:
+    """The truth; raises `RecordingError` where it is nobody."""
+    if not len(truth):
+        raise RecordingError(NOBODY)
+    return truth
+
+
+def within(guess: Reconstruction, message: Message, view: View) -> Reconstruction:
     """The guess with no more examples than the message is about: see `no_more`."""
-    return no_more(guess, message.subject, len(message.truth)) if isinstance(message, Narrowed) else guess
+    if is_sampled(view):
+        return no_more(guess, len(message.news))
+    if isinstance(message, Narrowed) and not message.subject.counted:
+        return no_more(guess, len(message.truth))
+    return guess
 
 
-def no_more(guess: Reconstruction, subject: Subject, count: int) -> Reconstruction:
+def no_more(guess: Reconstruction, count: int) -> Reconstruction:
     """The guess with no more examples than there are, where an attack could not know how many these are.
 
     Of more as many, spread evenly over them: no attack gains by guessing often, and a list by class loses none.
     """
-    if subject.counted or guess.failure is not None:
+    if guess.failure is not None:
         return guess
     return replace(
         guess,

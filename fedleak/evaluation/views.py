@@ -27,6 +27,7 @@ from fedleak.evaluation.kept_shadows import KeptShadows
 from fedleak.evaluation.message import Message
 from fedleak.evaluation.released import as_released
 from fedleak.learning.batch import Batch
+from fedleak.learning.poisson import expected_examples
 from fedleak.learning.source import Source
 from fedleak.learning.space import require_table
 from fedleak.learning.task import Task
@@ -92,7 +93,7 @@ def observe(message: Message, terms: Terms, attack: Attack[Any]) -> tuple[View, 
         shadows=bank,
         num_examples=_examples_behind(message),
         earlier=earlier,
-        new_examples=_examples_between(message) if attack.compares_versions and earlier else None,
+        new_examples=_examples_since(message, earlier[-1].round) if attack.compares_versions and earlier else None,
     )
     if attack.sees is Released:
         return informed(released), challenge
@@ -112,12 +113,20 @@ def without(rows: Batch, hidden: tuple[str, ...]) -> Batch:
 
 def _examples_behind(message: Message) -> int | None:
     """How many there are: no secret, as the clients report it in clear and who offers a model boasts of it."""
-    return None if message.vault is None else len(message.truth)
+    return None if message.vault is None else _told(message, len(message.truth), message.round)
 
 
-def _examples_between(message: Message) -> int | None:
+def _examples_since(message: Message, before: int) -> int | None:
     """How many were trained on since the release before: clients report that as well."""
-    return None if message.vault is None else len(message.news)
+    return None if message.vault is None else _told(message, len(message.news), message.round - before)
+
+
+def _told(message: Message, drawn: int, rounds: int) -> int:
+    """Of Poisson samples, the number of which is a secret, how many are expected in so many rounds."""
+    training = message.recording.training
+    if not training.sampling_rate or training.epochs is None:
+        return drawn
+    return expected_examples(replace(training, epochs=training.epochs * rounds)) * len(message.cohort)
 
 
 LOOKS_AT: Mapping[type[View], str] = {

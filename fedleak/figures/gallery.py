@@ -2,7 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+
+import torch
 
 from fedleak.campaign.plan import place_of
 from fedleak.contracts.attack import attacks
@@ -87,7 +90,7 @@ class _Collector:
 
     def panel(self) -> Panel:
         guesses = tuple(self._guess_lines())
-        prior = list(self._prior_lines())[:1] if guesses else ()
+        prior = tuple(islice(self._prior_lines(), 1)) if guesses else ()
         return Panel(
             title=f"{self.experiment.name} · {self.experiment.task.label}",
             columns=tuple(self._heading(column) for column in self.columns),
@@ -147,11 +150,10 @@ class _Collector:
         return tuple(by_client[column.client][column.place] for column in self.columns)
 
     def _client_pictures(self, defense: str, client: int, saved: Saved | None) -> list[Picture]:
-        size = len(self.truths[client])
-        truth = _truth(self._message(defense, client))
+        shown, truth = self.truths[client], _truth(self._message(defense, client))
         if saved is None or truth is None:
-            return [Picture(reason="nothing was sent")] * size
-        return against(saved.guess, truth)
+            return [Picture(reason="nothing was sent")] * len(shown)
+        return _of_the_same(against(saved.guess, truth), truth, shown)
 
     def _sum_pictures(self, defense: str, guess: Reconstruction) -> tuple[Picture, ...]:
         message = self._message(defense, AGGREGATE)
@@ -159,8 +161,13 @@ class _Collector:
         if truth is None:
             return (Picture(reason="the truth is missing"),) * len(self.columns)
         pictures = iter(against(guess, truth))
-        sizes = {client: len(own.examples) for client, own in zip(message.cohort, message.deposits, strict=True)}
-        by_client = {client: [next(pictures) for _ in range(size)] for client, size in sizes.items()}
+        own = {client: one.examples for client, one in zip(message.cohort, message.deposits, strict=True)}
+        apart = {client: [next(pictures) for _ in range(len(batch))] for client, batch in own.items()}
+        by_client = {
+            client: _of_the_same(apart[client], batch, self.truths[client])
+            for client, batch in own.items()
+            if client in self.truths
+        }
         return tuple(
             by_client[column.client][column.place] if column.client in by_client else Picture(reason="not in the sum")
             for column in self.columns
@@ -198,6 +205,14 @@ class _Collector:
             notes.append(f"round {ROUND} of {self.experiment.federation.rounds}")
         said = "below each guess its PSNR: higher means more leakage" if guessed else NO_GUESSES
         return "; ".join([*notes, said])
+
+
+def _of_the_same(pictures: list[Picture], truth: Batch, shown: Batch) -> list[Picture]:
+    """The pictures of a truth in the order of other examples: Poisson samples are not those of other defenses."""
+    if torch.equal(truth.inputs, shown.inputs):
+        return pictures
+    known = {one.numpy().tobytes(): picture for one, picture in zip(truth.inputs, pictures, strict=True)}
+    return [known.get(one.numpy().tobytes(), Picture(reason="not trained on here")) for one in shown.inputs]
 
 
 def _spread(sizes: dict[int, int]) -> list[Column]:

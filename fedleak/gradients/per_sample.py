@@ -23,6 +23,8 @@ PRODUCTS = (nn.Linear, nn.Embedding)
 
 def example_gradients(step: Step) -> dict[str, Float[Tensor, "batch *shape"]]:
     """The gradient of each example's own loss, by parameter; class weights multiply it."""
+    if not len(step.examples):
+        return {name: value.new_zeros(0, *value.shape) for name, value in step.weights.parameters.items()}
     # Opacus' hooks see neither layers in eval mode, nor what a penalty takes from the middle of the network.
     if step.mode == "eval" or step.task.penalties or not _is_plain(step):
         return _one_by_one(step)

@@ -47,6 +47,9 @@ class LocalTraining:
     """Transforms of torchvision that each batch goes through, each as JSON: its class as `name`, and its options."""
     proximal: float = 0.0
     """FedProx's mu: the loss has `mu / 2 |w - w0|^2` besides. https://arxiv.org/abs/1812.06127"""
+    sampling_rate: float = 0.0
+    """Chance of each example of a client's share to be in a batch, whoever else is in it: Poisson samples, of which
+    `batch_size` is the size that sums over them are divided by; 0: batches of a fixed size from a shuffled order."""
 
     @classmethod
     def of(cls, facts: dict[str, Any]) -> "LocalTraining":

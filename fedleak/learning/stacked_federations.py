@@ -232,9 +232,15 @@ class StackedFederations:
     def _batches(
         self, shares: Int[Tensor, "models share"], words: tuple[object, ...]
     ) -> Iterator[Int[Tensor, "models batch"]]:
-        """The records of each step: those of the round by chance, and in every epoch in another order."""
+        """The records of each step: those of the round by chance, and in every epoch in another order.
+
+        In place of Poisson samples there are as many as are expected, drawn anew for each step."""
         facts, rng = self._facts, generator(*words, "order")
         size, batches = facts.batch_size or 1, self.training.batches
+        if facts.sampling_rate:
+            for _ in range(facts.passes or 1):
+                yield shares.gather(1, torch.rand(shares.shape, generator=rng).argsort(1))[:, :size]
+            return
         taken = shares.gather(1, torch.rand(shares.shape, generator=rng).argsort(1))
         taken = taken if batches is None else taken[:, : size * batches]
         for _ in range(facts.epochs or 1):

@@ -15,6 +15,7 @@ from fedleak.learning.batch import Batch
 from fedleak.learning.facts import LocalTraining, Mode
 from fedleak.learning.layers import batch_norms
 from fedleak.learning.optimizer import Optimizer, mean_of, rates
+from fedleak.learning.poisson import poisson_batches
 from fedleak.learning.split import SplitNetwork
 from fedleak.learning.task import Task
 from fedleak.learning.weights import NamedTensors, Weights
@@ -34,13 +35,15 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One local step: the weights it starts from, and the examples it is about."""
+    """One local step: the weights it starts from, and the examples it is about, of Poisson samples maybe none."""
 
     task: Task
     weights: Weights
     """BatchNorm writes to these buffers in train mode."""
     examples: Batch
     mode: Mode
+    expected: int | None = None
+    """Of a Poisson sample the size that a sum over it is divided by; None: the size is fixed, and it is that."""
 
     def gradient(self) -> NamedTensors:
         """The mean gradient of the examples, by parameter."""
@@ -67,6 +70,9 @@ def require_trained_so(training: LocalTraining) -> None:
 def batches_in(examples: int, training: LocalTraining) -> int:
     """The batches of an epoch over so many examples; raises `ConfigError` where there is none."""
     assert training.batch_size is not None
+    if training.sampling_rate:
+        assert training.batches is not None
+        return training.batches
     whole, rest = divmod(examples, training.batch_size)
     batches = whole + (1 if rest and not training.drop_last else 0)
     if not batches:
@@ -86,15 +92,16 @@ def steps_in(examples: int, training: LocalTraining) -> int:
 def batch_order(examples: int, training: LocalTraining, rng: Generator) -> Iterator[list[Int[Tensor, " batch"]]]:
     """Which examples each step uses: every epoch a new permutation, cut into batches (the last may be smaller).
 
-    A step has one batch, or as many as are accumulated; the last step of an epoch may have fewer.
+    A step has one batch, or as many as are accumulated; the last step of an epoch may have fewer. Of Poisson samples
+    each example is in one batch of the round at least, and some batches may have none.
     """
     assert training.batch_size is not None
     assert training.epochs is not None
-    for _ in range(training.epochs):
-        batches = torch.split(torch.randperm(examples, generator=rng), training.batch_size)
-        batches = batches[: batches_in(examples, training)]
-        for first in range(0, len(batches), training.accumulation):
-            yield list(batches[first : first + training.accumulation])
+    many, drawn = batches_in(examples, training), poisson_batches(examples, training, rng)
+    for epoch in range(training.epochs):
+        batches = drawn[epoch * many :] or torch.split(torch.randperm(examples, generator=rng), training.batch_size)
+        for first in range(0, many, training.accumulation):
+            yield list(batches[first : min(first + training.accumulation, many)])
 
 
 def require_values_to_normalize(task: Task, examples: int, training: LocalTraining) -> None:
@@ -147,15 +154,14 @@ def train_locally(
     require_values_to_normalize(task, len(examples), training)
     after, optimizer = before.clone(), Optimizer(training)
     order = batch_order(len(examples), training, generator(*seed_key, "order"))
-    steps = steps_in(len(examples), training)
-    pace = rates(training, steps)
-    augmented = augmenting(training, seed_key)
+    steps, augmented = steps_in(len(examples), training), augmenting(training, seed_key)
+    pace, expected = rates(training, steps), training.batch_size if training.sampling_rate else None
     with seeded(*seed_key, "dropout"):
         for step, (batches, rate) in enumerate(zip(order, pace, strict=True), start=1):
             taken = [augmented(examples[chosen]) for chosen in batches]
             mode = training.mode or "train"
             gradients = mean_of(
-                [gradient(Step(task=task, weights=after, examples=batch, mode=mode)) for batch in taken]
+                [gradient(Step(task=task, weights=after, examples=one, mode=mode, expected=expected)) for one in taken]
             )
             for name, slope in gradients.items():
                 if not torch.isfinite(slope).all():
@@ -183,6 +189,8 @@ def augmenting(training: LocalTraining, seed_key: tuple[object, ...]) -> Callabl
     transforms, rng = transforms_of(training.augmentation), generator(*seed_key, "augmentation")
 
     def augmented(batch: Batch) -> Batch:
+        if not len(batch):  # of Poisson samples
+            return batch
         with seeded("augmentation", int(torch.randint(2**62, (), generator=rng))):
             inputs = torch.stack([_through(transforms, image) for image in batch.inputs])
         low, high = (float(end) for end in inputs.aminmax())

@@ -7,6 +7,7 @@ from fedleak.errors import RecordingError
 from fedleak.io.tensors import read_pair, write_pair
 from fedleak.learning.batch import Batch
 from fedleak.learning.facts import Device
+from fedleak.learning.poisson import reported_examples
 from fedleak.learning.space import space_from
 from fedleak.learning.training import LocalTraining
 from fedleak.learning.weights import NamedTensors
@@ -15,7 +16,7 @@ from fedleak.vault.shares import share_in
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateBatch:
-    """The examples of one client in one round, and how it really trained on them."""
+    """The examples of one client in one round, and how it really trained on them: of Poisson samples maybe none."""
 
     examples: Batch
     training: LocalTraining
@@ -41,6 +42,11 @@ class PrivateBatch:
     def trained_on(self) -> Batch:
         """What the client took into the round."""
         return self.examples if self.prepared is None else self.prepared
+
+    @property
+    def reported(self) -> int:
+        """How many examples the client said that it trained on."""
+        return reported_examples(len(self.trained_on), self.training)
 
 
 @dataclass(frozen=True, kw_only=True)

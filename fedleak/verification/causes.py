@@ -19,8 +19,8 @@ Cause = Callable[[Recording, PrivateBatch], str | None]
 
 def likely_cause(recording: Recording, truth: PrivateBatch) -> str:
     """The first alternative that explains the recorded update, in words."""
-    if recording.num_examples not in (None, len(truth.examples)):
-        return f"the recording counts {recording.num_examples} examples, the vault holds {len(truth.examples)}"
+    if recording.num_examples not in (None, truth.reported):
+        return f"the recording counts {recording.num_examples} examples, the vault holds {truth.reported}"
     causes: tuple[Cause, ...] = (_declared, _mode, _undefended, _rate, _epochs, _dropout)
     found = (cause(recording, truth) for cause in causes)
     return next((words for words in found if words), "no replay explains it: the recording or the truth was altered")

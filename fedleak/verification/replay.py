@@ -108,7 +108,7 @@ def replayed_mean(
     starts = [(sent or {}).get(truth.client, recording.before) for truth in truths]
     each = [replay(replace(recording, before=start), truth) for truth, start in zip(truths, starts, strict=True)]
     replies = [_moved(reply, start, recording.before) for reply, start in zip(each, starts, strict=True)]
-    counts = [len(truth.examples) for truth in truths]
+    counts = [truth.reported for truth in truths]
     masking = masking_of(recording.chain)
     if masking is not None and RING in recording.payload:
         return _through_the_ring(masking, recording.before, replies, counts)

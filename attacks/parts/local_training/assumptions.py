@@ -17,16 +17,21 @@ def possible_trainings(observation: Observation) -> list[LocalTraining]:
 
     Unknown momentum and weight decay count as 0. Epochs and batches follow from the batch size, from the local steps
     that BatchNorm counts, or else are those of a small grid. A cohort counts as one client with batches of all.
+    Poisson samples count as batches of a fixed size, in as many epochs as make about as many steps.
     """
     known, examples = observation.training, observation.examples()
     each = -(-examples // len(observation.cohort))
     size = min(known.batch_size, each) if known.batch_size else None
     batches = max(each // size if known.drop_last else -(-each // size), 1) if size else known.batches
     batches = batches and min(batches, each)
-    pairs = _pairs(batches, known.epochs, counted_steps(observation), each)
+    epochs = known.epochs
+    if known.sampling_rate and known.passes and batches:
+        epochs = max(round(known.passes / batches), 1)
+    pairs = _pairs(batches, epochs, counted_steps(observation), each)
     return [
         replace(
             known,
+            sampling_rate=0.0,
             batch_size=(size or -(-each // many)) * len(observation.cohort),
             batches=many,
             epochs=epochs,

@@ -21,7 +21,7 @@ ACTING = {
     "clipping": {"update"},
     "cut-noise": {"embedding"},
     "d-snr": {"received"},
-    "dp-sgd": {"requirements", "gradient"},
+    "dp-sgd": {"requirements", "training", "gradient"},
     "dropout": {"requirements", "task"},
     "error-feedback": {"requirements", "state", "update"},
     "gaussian-noise": {"update"},
