@@ -58,9 +58,8 @@ def _claimed(name: str, where: str, chain: Chain, proven: Proven | Unproven, rou
 
 
 def _figure(proven: Guarantee, relation: Relation, delta: float) -> Figure:
-    first = proven.over(1) if relation == "replace-one" else proven
-    if relation == "replace-one":
-        return Figure(relation=relation, round=_own(first, delta), run=_own(proven, delta))
+    if relation == proven.mechanism.relation == "replace-one":
+        return Figure(relation=relation, round=_own(proven.over(1), delta), run=_own(proven, delta))
     run = [part for one in proven.phases for part in _parts(one.mechanism, one.rounds)]
     return Figure(
         relation=relation,

@@ -230,8 +230,8 @@ class Chain:
         `phases` are `PlanSettings.phases` or the first of them, as the experiment has them; `task` is the transformed
         one. The view is the server's by default: what a protocol reveals, else messages. What is proved is about
         weights, whoever leaves a sum and whatever the training code does `beside`, and clients under such a chain
-        report no loss beside them (`reports_loss`). Not covered are the number of examples, and what clients report of
-        the public test split with layers that they share with nobody.
+        report no loss beside them (`reports_loss`). Not covered are how many examples there are where that is fixed,
+        and what clients report of the public test split with layers that they share with nobody.
         """
         local = self.local
         seen: Vantage = view or ("message" if self.protocol is None else self.protocol.reveals)

@@ -188,9 +188,9 @@ def _as_words(value: object) -> str:
 
 
 def _unusual(experiments: list[Experiment]) -> list[str]:
-    """What else is declared of local training, where it is not as usual."""
-    usual = FederationSettings()
-    facts = [name for name in vars(LocalTraining()) if name not in get_args(TrainingFact)]
+    """What else a file declares of local training, where it is not as usual."""
+    usual, declared = FederationSettings(), FederationSettings.model_fields
+    facts = [name for name in vars(LocalTraining()) if name in declared and name not in get_args(TrainingFact)]
     return [fact for fact in facts if any(getattr(e.federation, fact) != getattr(usual, fact) for e in experiments)]
 
 

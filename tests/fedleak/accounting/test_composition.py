@@ -9,16 +9,19 @@ import pytest
 from dp_accounting import GaussianDpEvent, NeighboringRelation, PoissonSampledDpEvent, SampledWithoutReplacementDpEvent
 from dp_accounting.pld import PLDAccountant
 from dp_accounting.rdp import RdpAccountant
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from opacus.accountants import PRVAccountant
 
 from fedleak.accounting.composition import (
+    ORDERS,
     Releases,
     composed_epsilon,
     mu_of,
     noise_factor_for,
     sampled_epsilon,
 )
-from fedleak.accounting.sampling import Sample
+from fedleak.accounting.sampling import Poisson, Sample
 
 POPULATION = 1000
 
@@ -106,6 +109,7 @@ def test_it_answers_at_any_noise(noise: float) -> None:
         (60.0, releases(1.0, 500, 10)),
         (8.0, releases(1.0) + releases(0.5, count=20)),
         (8.0, releases(1.0, 1)),
+        (3.0, (Releases(noise_multiplier=1.0, sample=Poisson(rate=0.05), count=50),)),
     ],
 )
 def test_the_noise_for_an_epsilon_is_enough_and_hardly_more(epsilon: float, parts: tuple[Releases, ...]) -> None:
@@ -120,3 +124,36 @@ def test_the_noise_for_an_epsilon_is_enough_and_hardly_more(epsilon: float, part
     assert 0.99 * epsilon < at(factor) <= epsilon * (1 + 1e-9)
     assert at(0.99 * factor) > epsilon
     assert noise_factor_for(math.inf, 1e-5, parts) == 0.0
+
+
+def poisson(noise: float, rate: float, count: int) -> tuple[Releases, ...]:
+    return (Releases(noise_multiplier=noise, sample=Poisson(rate=rate), count=count),)
+
+
+@given(st.floats(0.3, 5), st.floats(1e-3, 1), st.integers(1, 50), st.floats(1e-7, 1e-3))
+@settings(max_examples=8, deadline=None)
+def test_poisson_samples_are_never_below_what_dp_accounting_says_under_add_or_remove(
+    noise: float, rate: float, count: int, delta: float
+) -> None:
+    ours = composed_epsilon(poisson(noise, rate, count), delta)
+    event = PoissonSampledDpEvent(rate, GaussianDpEvent(noise))
+    moments = RdpAccountant(ORDERS, NeighboringRelation.ADD_OR_REMOVE_ONE).compose(event, count).get_epsilon(delta)
+    assert ours <= moments * (1 + 1e-9)
+    if moments < 40:
+        coarse = PLDAccountant(NeighboringRelation.ADD_OR_REMOVE_ONE, value_discretization_interval=1e-3)
+        tight = float(coarse.compose(event, count).get_epsilon(delta))
+        # That one's grid may put it above the exact figure.
+        assert ours >= tight - count**0.5 * 1e-3
+
+
+def test_poisson_samples_are_what_opacus_says_of_them() -> None:
+    ours, accountant = composed_epsilon(poisson(1.1, 0.05, 100), 1e-5), PRVAccountant()
+    accountant.history = [(1.1, 0.05, 100)]
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Optimal order is the", UserWarning)
+        assert ours == pytest.approx(accountant.get_epsilon(1e-5, eps_error=0.005), rel=0.01)
+
+
+def test_a_poisson_rate_of_one_and_next_to_no_noise_earn_nothing() -> None:
+    assert composed_epsilon(poisson(1.5, 1.0, 3), 1e-5) == composed_epsilon(releases(1.5, count=3), 1e-5)
+    assert composed_epsilon(poisson(0.04, 0.01, 1), 1e-5) == composed_epsilon(releases(0.04), 1e-5)
