@@ -10,8 +10,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from fedleak.accounting.gaussian import epsilon_of
-from fedleak.accounting.guarantee import DELTA, Guarantee
+from fedleak.accounting.guarantee import DELTA, Guarantee, Proven, Unproven
 from fedleak.accounting.mechanism import Vantage
+from fedleak.accounting.sampling import Poisson, Sample
 from fedleak.contracts.chain import Chain
 from fedleak.dp_audit.about import About
 from fedleak.dp_audit.example_canaries import Draw
@@ -100,7 +101,7 @@ def audit_chain(
         options=options,
         started=time.monotonic(),
     )
-    proven = planned.guarantee((experiment.federation,), task, view=view)
+    proven = _by_signs(planned.guarantee((experiment.federation,), task, view=view))
     if not isinstance(proven, Guarantee):
         return Audited(row=about.row(unclaimed(proven)), measured=None, claim=None)
     subject = Subject(
@@ -119,6 +120,19 @@ def audit_chain(
     claim = Claim(subject=subject, delta=about.delta)
     found, judgement = _judged(claim, options)
     return Audited(row=about.row(judgement, claim, found), measured=found, claim=claim)
+
+
+def _by_signs(proven: Proven | Unproven) -> Proven | Unproven:
+    """What canaries can be held against: they have a sign by a coin, so that neighbors differ in what one of them is.
+
+    That is replace-one, which says nothing of a claim under add-or-remove.
+    """
+    if isinstance(proven, Guarantee) and isinstance(proven.mechanism.sample, Poisson):
+        return Unproven(
+            f"canaries of either sign measure replace-one, and '{proven.defense}' claims {proven.terms(DELTA)}; its "
+            "clip and noise are those that it has without sampling, which can be audited"
+        )
+    return proven
 
 
 def view_of(chain: Chain, experiment: Experiment) -> Vantage:
@@ -150,7 +164,7 @@ def _probes(claim: Claim, confidence: float) -> Iterator[Found]:
 def _of_samples(claim: Claim, confidence: float) -> Iterator[Found]:
     """Where credit is taken for samples: over as many rounds as are tried, no more than the accountant has for them."""
     subject, sample = claim.subject, claim.subject.mechanism.sample
-    if sample is None:
+    if not isinstance(sample, Sample):
         return
     rounds, mu = participation(subject, sample.population, corrected(confidence))
     accounted = Guarantee(mechanism=subject.mechanism, rounds=rounds, defense=subject.guarantee.defense)

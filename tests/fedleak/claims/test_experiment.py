@@ -2,7 +2,9 @@
 
 import pytest
 
+from fedleak.accounting.composition import Releases, composed_epsilon
 from fedleak.accounting.gaussian import epsilon_of, noise_multiplier_for
+from fedleak.accounting.sampling import Poisson
 from fedleak.claims.claimed import Claimed
 from fedleak.claims.file import claims_of
 
@@ -19,6 +21,9 @@ chain = [{ use = "local-dp", epsilon = 2.0, delta = 1e-5, max_norm = 0.5 }]
 [[defenses]]
 name = "sgd"
 chain = [{ use = "dp-sgd", epsilon = 5.0, delta = 1e-6 }]
+[[defenses]]
+name = "drawn"
+chain = [{ use = "dp-sgd", noise_multiplier = 2.0, sampling = "poisson", share = 20 }]
 [[defenses]]
 name = "noise alone"
 chain = [{ use = "gaussian-noise", std = 0.1 }]
@@ -52,3 +57,13 @@ def test_noise_without_a_bound_claims_nothing_and_proves_nothing(found: dict[str
     alone = found["noise alone"]
     assert (alone.verdict, alone.figures) == ("nothing claimed", ())
     assert "for what it bounds" in alone.wrong[0]
+
+
+def test_poisson_samples_earn_credit_under_every_relation_and_least_is_that_of_their_own(
+    found: dict[str, Claimed],
+) -> None:
+    figures = {one.relation: one.run for one in found["drawn"].figures}
+    part = Releases(noise_multiplier=2.0, sample=Poisson(rate=0.05), count=4)
+    assert figures["add-or-remove"].epsilon == composed_epsilon((part,), 1e-5)
+    assert figures["add-or-remove"].credit == figures["zero-out"].credit == "Poisson samples"
+    assert figures["add-or-remove"].epsilon < figures["replace-one"].epsilon

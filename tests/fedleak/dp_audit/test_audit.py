@@ -66,6 +66,12 @@ def test_declared_accounted_and_measured_stand_side_by_side():
     assert (row.canaries, row.releases, row.seed) == (CLIENTS, 6 * CLIENTS, 0)
 
 
+def test_canaries_of_either_sign_are_not_held_against_who_may_be_left_out():
+    found = audit({"use": "dp-sgd", "noise_multiplier": 1.0, "sampling": "poisson", "share": 5}).row
+    assert (found.verdict, found.cause) == ("no claim", "")
+    assert "claims add-or-remove example, Poisson samples at rate 0.2" in found.sentence
+
+
 def test_the_same_seed_gives_the_same_and_another_does_not():
     steps = {"use": "dp-sgd", "noise_multiplier": 1.0}
     scores = [audit(steps, options=AuditOptions(rounds=1, seed=seed)).measured.scores for seed in (0, 0, 1)]
