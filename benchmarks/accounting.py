@@ -227,8 +227,9 @@ def _bound(ours: Accounted, other: Compared, one: Setting) -> str:
     if isinstance(one.sampling, Sample):
         sample = one.sampling
         drawn = SampledWithoutReplacementDpEvent(sample.population, sample.size, GaussianDpEvent(one.noise / 2))
-        most = _moments(NeighboringRelation.REPLACE_ONE, drawn, one)
-        if other.attained and ours.epsilon <= 1.1 * most:
+        fewer = RdpAccountant(ORDERS, NeighboringRelation.REPLACE_ONE).compose(drawn, one.count)
+        most = max(_moments(NeighboringRelation.REPLACE_ONE, drawn, one), float(fewer.get_epsilon(one.delta)))
+        if other.attained and ours.epsilon <= most * (1 + ALIKE):
             return REPLACED
     if not isinstance(one.sampling, Poisson) or other.attained:
         return ""

@@ -18,9 +18,8 @@ _LEAST_NOISE = 0.005
 """Noise multiplier below which no credit is taken for samples of a fixed size: epsilon is in the thousands there."""
 LEAST_POISSON_NOISE = 0.05
 """Noise multiplier below which none is taken for Poisson samples: epsilon is in the hundreds there."""
-_ON_A_GRID = 40.0
-"""Epsilon up to which the losses' own distribution is composed on a grid, whose size goes by it."""
-_FINE, _COARSE = 1e-4, 1e-3
+_GRIDS = ((5.0, 1e-4), (40.0, 1e-3), (1e4, 1e-2))
+"""Epsilon by moments up to which the losses' own distribution is composed on a grid of such steps."""
 _TOLERANCE = 1e-3
 """Of a noise multiplier, as a share of it."""
 ORDERS = (*range(2, 17), 20, 24, 28, 32, 40, 48, 56, 63, 128, 512, 1024)
@@ -124,9 +123,10 @@ def poisson_curve(parts: tuple[Releases, ...], relation: Literal["add-or-remove"
     for event, count in events:
         moments.compose(event, count)
     rough = float(moments.get_epsilon(delta))
-    if rough > _ON_A_GRID:
+    step = next((step for most, step in _GRIDS if rough < most), None)
+    if step is None:
         return Curve(moments)
-    losses = PLDAccountant(theirs, value_discretization_interval=_FINE if rough < 5 else _COARSE)
+    losses = PLDAccountant(theirs, value_discretization_interval=step)
     for event, count in events:
         losses.compose(event, count)
     return Curve(losses)
