@@ -8,8 +8,9 @@ import torch
 
 from fedleak.contracts.reconstruction import Reconstruction, Snapshot
 from fedleak.contracts.subject import Subject
+from fedleak.errors import RecordingError
 from fedleak.evaluation.message import Message
-from fedleak.evaluation.narrowed import as_many, chosen, narrowed, owners_in, within
+from fedleak.evaluation.narrowed import as_many, chosen, narrowed, owners_in, require_somebody, within
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.settings.base import parse_settings
@@ -66,10 +67,22 @@ def test_examples_are_told_by_their_owner_and_class(message):
 def test_of_more_guesses_than_examples_whose_number_was_not_known_as_many_are_kept(message):
     made = Reconstruction(inputs=torch.arange(6.0).reshape(6, 1, 1, 1), labels=torch.arange(6))
     made = replace(made, snapshots=(Snapshot(1, made.inputs),))
-    kept = within(made, narrowed(message, Subject(client=1, counted=False)))
+    view = message.recording.observation()
+    kept = within(made, narrowed(message, Subject(client=1, counted=False)), view)
     assert kept.labels.tolist() == kept.inputs.flatten().tolist() == [0, 1, 3, 4]
     assert torch.equal(kept.snapshots[0].inputs, kept.inputs)
-    assert within(made, narrowed(message, Subject(client=1))) is made
-    assert within(made, message) is made
-    few = within(replace(made, labels=torch.arange(2)), narrowed(message, Subject(client=1, counted=False)))
+    assert within(made, narrowed(message, Subject(client=1)), view) is made
+    assert within(made, message, view) is made
+    few = within(replace(made, labels=torch.arange(2)), narrowed(message, Subject(client=1, counted=False)), view)
     assert few.labels.tolist() == [0, 1]
+
+
+def test_of_poisson_samples_nobody_else_knows_how_many_there_are(message):
+    view = message.recording.observation()
+    drawn = replace(view, num_examples=20, training=replace(view.training, sampling_rate=0.1))
+    made = Reconstruction(labels=torch.arange(20))
+    assert len(within(made, message, drawn).labels) == len(message.truth) == 12
+    assert as_many(drawn, message).num_examples == 12
+    assert as_many(view, message) is view
+    with pytest.raises(RecordingError, match="none was in a Poisson sample"):
+        require_somebody(message.truth[torch.zeros(0, dtype=torch.int64)])
