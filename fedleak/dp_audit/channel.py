@@ -41,10 +41,10 @@ class Release:
     """Something that the adversary sees of a round."""
 
     round: int
-    client: int | None
-    """Whose message it is; None: the sum over all."""
+    clients: tuple[int, ...]
+    """Whose message it is, or who are in the sum."""
     moved: Float[Tensor, " entries"]
-    """What came, less what was sent; of a sum, times the number of clients."""
+    """What came, less what was sent; of a mean, times the number of those who are in it."""
     buffers: Float[Tensor, " buffered"]
     """The same of the buffers."""
 
@@ -80,27 +80,31 @@ class CanaryFederation:
             if round not in sent:  # all clients are sent the same
                 sent.clear()
                 sent[round] = wire.to_tensors(wire.arrays_of(question.content))
-            before = self.task.split(sent[round])
-            after = self.task.split({**sent[round], **wire.to_tensors(wire.arrays_of(reply.content))})
-            heard(_released(before, after, round, question.metadata.dst_node_id - 1, 1))
+            before = self._like.like(sent[round])
+            after = self._like.like({**sent[round], **wire.to_tensors(wire.arrays_of(reply.content))})
+            heard(_released(before, after, round, (_client(question),)))
 
-        self._run(came=came)
+        self._run(came)
 
     def sums(self, heard: Heard) -> None:
         """Runs it; of each round the sum is heard that the next model is the mean of."""
-        last: list[Weights] = []
+        last, there = list[Weights](), list[int]()
+
+        def came(question: Message, reply: Message) -> None:  # noqa: ARG001
+            there.append(_client(question))
 
         def aggregated(round: int, arrays: ArrayRecord) -> None:
-            weights = self.task.split(wire.to_tensors(arrays))
+            weights = self._like.like(wire.to_tensors(arrays))
             if round:
-                heard(_released(last[-1], weights, round, None, self.federation.clients))
+                heard(_released(last[-1], weights, round, tuple(sorted(there))))
             last[:] = [weights]
+            there.clear()
 
-        self._run(aggregated=aggregated)
+        self._run(came, aggregated)
 
     def _run(
         self,
-        came: Callable[[Message, Message], None] | None = None,
+        came: Callable[[Message, Message], None],
         aggregated: Callable[[int, ArrayRecord], None] | None = None,
     ) -> None:
         refusals: list[str] = []
@@ -108,7 +112,7 @@ class CanaryFederation:
         def listen(question: Message, reply: Message) -> None:
             if reply.has_error():
                 refusals.append(str(reply.error.reason))
-            elif came is not None:
+            else:
                 came(question, reply)
 
         def evaluated(round: int, arrays: ArrayRecord) -> MetricRecord | None:
@@ -140,7 +144,7 @@ class CanaryFederation:
     def _answer(self, message: Message, context: Context) -> Message:
         """The reply of a client."""
         client, round = int(context.node_config[wire.PARTITION]), wire.round_of(message.content)
-        before, kept = self.task.split(wire.to_tensors(wire.arrays_of(message.content))), wire.kept_of(context)
+        before, kept = self._like.like(wire.to_tensors(wire.arrays_of(message.content))), wire.kept_of(context)
         sent = defended(
             self.task, before, before, self._after(before, client, round), self.chain,
             (self.seed, "client", client, round), kept,
@@ -161,18 +165,27 @@ class CanaryFederation:
         )
 
     @cached_property
+    def _like(self) -> Weights:
+        return Weights.of(self.task.network)
+
+    @cached_property
     def _frozen(self) -> frozenset[str]:
         return frozen_in(self.task.network)
 
 
-def _released(before: Weights, after: Weights, round: int, client: int | None, times: int) -> Release:
+def _client(question: Message) -> int:
+    """Whom the loopback sends it to."""
+    return question.metadata.dst_node_id - 1
+
+
+def _released(before: Weights, after: Weights, round: int, clients: tuple[int, ...]) -> Release:
     def moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> Tensor:
         found = [(new[name] - value).reshape(-1) for name, value in old.items() if value.is_floating_point()]
-        return times * torch.cat(found) if found else torch.zeros(0)
+        return len(clients) * torch.cat(found) if found else torch.zeros(0)
 
     return Release(
         round=round,
-        client=client,
+        clients=clients,
         moved=moved(before.parameters, after.parameters),
         buffers=moved(before.buffers, after.buffers),
     )

@@ -150,10 +150,10 @@ def _of_weights(subject: Subject, confidence: float) -> Found:
     )  # fmt: skip
     tape = Tape(canaries=federation.canaries)
     federation.sums(tape.hear_sum)
-    signed = tape.scores.reshape(-1, subject.canaries)[:, list(heavy)].reshape(-1)
+    signed = tape.scores[np.isin(tape.who, heavy)]
     return Found(
         cause="unequal weights",
-        mu=least_mu(signed, confidence),
+        mu=least_mu(signed, confidence) if len(signed) > 1 else 0.0,
         sentence=f"a client with {_HEAVY} times the examples of others moves the mean by so much more",
     )
 

@@ -20,6 +20,8 @@ class Tape:
     against: bool = False
     """Whether messages are also held against the one before them, by another client, and the same client's last."""
     signed: list[float] = field(default_factory=list)
+    who: list[int] = field(default_factory=list)
+    """The canary of each score."""
     buffers: list[float] = field(default_factory=list)
     """What buffers say, each message's mean times the sign."""
     first: dict[int, Float[Tensor, " entries"]] = field(default_factory=dict)
@@ -31,11 +33,12 @@ class Tape:
 
     def hear(self, release: Release) -> None:
         """Of a message."""
-        client, round = release.client, release.round
-        if client is None or client >= self.canaries.count:
+        (client,), round = release.clients, release.round
+        if client >= self.canaries.count:
             return
         sign, score = self.canaries.sign(client, round), self.canaries.score(client, release.moved)
         self.signed.append(sign * score)
+        self.who.append(client)
         if not self.against:
             return
         if release.buffers.numel():
@@ -53,17 +56,19 @@ class Tape:
 
     def hear_sum(self, release: Release) -> None:
         """Of a sum over canaries that are apart."""
-        signs = [self.canaries.sign(canary, release.round) for canary in range(self.canaries.count)]
-        scores = (self.canaries.scores(release.moved) * torch.tensor(signs)).tolist()
+        there = [client for client in release.clients if client < self.canaries.count]
+        signs = [self.canaries.sign(canary, release.round) for canary in there]
+        scores = (self.canaries.scores(release.moved)[there] * torch.tensor(signs)).tolist()
         self.signed.extend(scores)
+        self.who.extend(there)
         if not self.against:
             return
         if release.round == 1:
             self.first[0] = release.moved
-        if release.buffers.any():  # what one canary put there, by whoever knows what the others did
+        if signs and release.buffers.any():  # what one canary put there, by whoever knows what the others did
             total = float(release.buffers.double().mean())
             self.buffers.append(signs[0] * (total - sum(signs[1:])))
-        for canary, (sign, score) in enumerate(zip(signs, scores, strict=True)):
+        for canary, sign, score in zip(there, signs, scores, strict=True):
             if canary in self._last:
                 self._rounds.append((sign, sign * score, *self._last[canary]))
             self._last[canary] = sign, sign * score

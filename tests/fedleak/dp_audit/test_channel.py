@@ -34,9 +34,9 @@ def federation(*chain, clients=6, rounds=2, layout="whole", norm=10.0, count=Non
 def test_messages_carry_the_clipped_canary():
     one, heard = federation({"use": "clipping", "max_norm": 0.5}), []
     one.messages(heard.append)
-    assert sorted((release.round, release.client) for release in heard) == [(r, c) for r in (1, 2) for c in range(6)]
+    assert sorted((one.round, *one.clients) for one in heard) == [(r, c) for r in (1, 2) for c in range(6)]
     for release in heard:
-        wanted = 0.05 * one.canaries.contribution(release.client, release.round)
+        wanted = 0.05 * one.canaries.contribution(*release.clients, release.round)
         assert torch.allclose(release.moved, wanted, atol=1e-6)
 
 
@@ -45,6 +45,16 @@ def test_a_sum_carries_all_canaries_and_others_next_to_nothing():
     tape = Tape(canaries=one.canaries)
     one.sums(tape.hear_sum)
     assert tape.scores == pytest.approx(np.full(8, 0.5), abs=1e-5)
+
+
+def test_a_sum_is_over_those_that_the_strategy_asked():
+    settings = {"strategy_options": {"fraction_train": 0.5}}
+    one, heard = federation(layout="apart", norm=1.0, settings=settings), []
+    tape = Tape(canaries=one.canaries)
+    one.sums(lambda release: (heard.append(release), tape.hear_sum(release)))
+    assert [len(release.clients) for release in heard] == [3, 3]
+    assert tape.scores == pytest.approx(np.ones(6), abs=1e-5)
+    assert tape.who == [client for release in heard for client in release.clients]
 
 
 def test_clients_weigh_as_many_examples_as_they_report():
