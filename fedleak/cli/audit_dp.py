@@ -16,7 +16,7 @@ from fedleak.dp_audit.plot import NAME as PICTURE
 from fedleak.dp_audit.plot import draw
 from fedleak.errors import ConfigError
 from fedleak.experiment.grid import load_campaign
-from fedleak.results.dp_row import NAME, write_dp_rows
+from fedleak.results.dp_row import DPRow, write_dp_rows
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.reading import read_campaign
 
@@ -57,16 +57,17 @@ def command(
         raise ConfigError("--set changes an experiment, and a run is as it was; name its experiment's file")
     campaign = read_campaign(RunFolder(target)) if run else load_campaign(target, tuple(settings or ()))
     folder = out or (target if run else folder_of(campaign).with_name(f"{folder_of(campaign).name}-dp"))
-    found: list[Audited] = []
-    for point in points_of(campaign):
-        for chain in audited(point, options):
+    found, every = list[Audited](), list[DPRow]()
+    for alike in points_of(campaign):
+        for chain in audited(alike.experiment, options):
             with shown(f"auditing '{chain.name}'", "rounds"):
                 found.append(chain.run())
+            every.extend(alike.rows(found[-1].row))
     if not found:
         raise ConfigError("no chain of the experiment has a defense; name one under [[defenses]]")
     rows = [one.row for one in found]
     folder.mkdir(parents=True, exist_ok=True)
-    path, picture = write_dp_rows(folder / NAME, rows), draw(found, folder / PICTURE)
+    path, picture = write_dp_rows(RunFolder(folder).dp_audit, every), draw(found, folder / PICTURE)
     if form == "json":
         write_json({"dp_audit": [row.facts() for row in rows], "rows": path, "picture": picture})
     else:

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fedleak.accounting.declared import Declared
@@ -13,7 +12,6 @@ from fedleak.dp_audit.options import AuditOptions
 from fedleak.dp_audit.verdict import Claim, Judged
 from fedleak.experiment.experiment import Experiment
 from fedleak.results.dp_row import DPRow
-from fedleak.settings.base import Scalar
 
 _NOTHING = Estimate(value=math.nan, low=math.nan, high=math.nan)
 
@@ -25,8 +23,6 @@ class About:
     experiment: Experiment
     name: str
     """Of the chain."""
-    setting: Mapping[str, Scalar]
-    """What varies in the campaign."""
     view: Vantage
     declared: Declared | None
     delta: float
@@ -56,6 +52,7 @@ class About:
             low=release.low,
             high=release.high,
             bound=found.whatever_the_mechanism(self.delta, options.confidence) if found else math.nan,
+            least=judgement.least,
             measured_run=run.value,
             low_run=run.low,
             high_run=run.high,
@@ -68,5 +65,5 @@ class About:
             sentence=judgement.sentence,
             seed=options.seed,
             seconds=time.monotonic() - self.started,
-            setting=dict(self.setting),
+            setting={},
         )

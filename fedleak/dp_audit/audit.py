@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pkgutil import resolve_name
 
@@ -27,6 +27,7 @@ from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import Experiment
 from fedleak.federation.plan import FederationPlan
 from fedleak.results.dp_row import DPRow
+from fedleak.results.schema import setting_key
 from fedleak.settings.base import Scalar
 from fedleak.tasks import hardened
 
@@ -50,18 +51,36 @@ class Planned:
     run: Callable[[], Audited]
 
 
-def points_of(campaign: Campaign) -> list[Point]:
-    """Of the points of a campaign those that differ in how clients train and what they are protected by."""
-    found: dict[str, Point] = {}
+@dataclass(frozen=True, kw_only=True)
+class Alike:
+    """Points of a campaign that do not differ in how clients train and what they are protected by."""
+
+    experiment: Experiment
+    settings: tuple[Mapping[str, Scalar], ...]
+    """What varies, of each of the points."""
+
+    def rows(self, row: DPRow) -> list[DPRow]:
+        """The row for each of the settings."""
+        return [replace(row, setting=dict(setting)) for setting in self.settings]
+
+
+def points_of(campaign: Campaign) -> list[Alike]:
+    """The points of a campaign, those together that one audit is enough for."""
+    found: dict[str, list[Point]] = {}
     for point in campaign.points:
         key = point.experiment.model_dump_json(include={"task", "federation", "defenses", "utility", "model"})
-        found.setdefault(key, point)
-    return list(found.values())
+        found.setdefault(key, []).append(point)
+    return [
+        Alike(
+            experiment=points[0].experiment,
+            settings=tuple({setting_key(point.setting): point.setting for point in points}.values()),
+        )
+        for points in found.values()
+    ]
 
 
-def audited(point: Point, options: AuditOptions) -> Iterator[Planned]:
-    """Each chain of a point that has defenses; raises `ConfigError` before any where canaries have no place."""
-    experiment = point.experiment
+def audited(experiment: Experiment, options: AuditOptions) -> Iterator[Planned]:
+    """Each chain of an experiment that has defenses; raises `ConfigError` where canaries have no place."""
     if experiment.federation.split is not None:
         raise ConfigError(
             'expected clients that hold rows, got federation.partition = "columns", where nothing is summed'
@@ -70,9 +89,7 @@ def audited(point: Point, options: AuditOptions) -> Iterator[Planned]:
     for place, named in enumerate(experiment.defenses):
         if named.chain:
             chain = Chain.build(named.chain, f"defenses.{place}.chain")
-            yield Planned(
-                name=named.name, run=partial(audit_chain, experiment, named.name, chain, options, point.setting)
-            )
+            yield Planned(name=named.name, run=partial(audit_chain, experiment, named.name, chain, options))
 
 
 def require_canaries(canaries: int | None, clients: int) -> None:
@@ -84,17 +101,14 @@ def require_canaries(canaries: int | None, clients: int) -> None:
         )
 
 
-def audit_chain(
-    experiment: Experiment, name: str, chain: Chain, options: AuditOptions, setting: Mapping[str, Scalar] | None = None
-) -> Audited:
-    """One chain, as it is written; `setting` is what varies in the campaign."""
+def audit_chain(experiment: Experiment, name: str, chain: Chain, options: AuditOptions) -> Audited:
+    """One chain, as it is written."""
     declared = next((defense.declared for defense in chain if defense.declared is not None), None)
     planned = chain.planned(experiment.phases)
     view, task = view_of(planned, experiment), hardened(experiment.task, planned)
     about = About(
         experiment=experiment,
         name=name,
-        setting=setting or {},
         view=view,
         declared=declared,
         delta=options.delta or (declared.delta if declared else DELTA),

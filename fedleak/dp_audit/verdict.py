@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fedleak.accounting.gaussian import epsilon_of
 from fedleak.accounting.guarantee import Proven, Unproven
@@ -31,6 +31,8 @@ class Judged:
     verdict: Verdict
     cause: str
     sentence: str
+    least: float = math.nan
+    """Epsilon of one release that all tests show at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,17 +79,19 @@ def judged(claim: Claim, measured: Measured, found: Iterable[Found], confidence:
     each = corrected(confidence)
     bound = least_mu(measured.scores, each)
     tests = [*found]
+    least = claim.epsilon(max([bound, *(one.mu for one in tests)]))
     broken = [one for one in tests if claim.broken_by(one.mu)]
     if not broken and not claim.broken_by(bound):
         free = measured.whatever_the_mechanism(claim.delta, each)
         if free <= _ROUNDING * claim.accounted:
-            return _unbroken(claim, measured)
+            return replace(_unbroken(claim, measured), least=max(least, free))
     first = min(broken, key=_rank, default=None) or tests[-1]
     mu = max(first.mu, bound)
     above = f"at least {_shown(claim.epsilon(mu))} where {claim.broken_by(mu) or 'less is claimed'}"
     return Judged(
         verdict="broken",
         cause=first.cause,
+        least=least,
         sentence=f"broken, at {percent(confidence)} confidence: epsilon of one release is {above}; {first.cause}: "
         f"{first.sentence}",
     )

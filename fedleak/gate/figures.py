@@ -95,12 +95,17 @@ def measure_epsilons(rows: Sequence[FederationRow], proofs: Proofs) -> list[Meas
 
     Why nothing is proved is a problem of the figure: no bound makes up for that.
     """
+    return [_proved(group, len(seeds), proofs) for group, seeds in groups_of(rows).items()]
+
+
+def groups_of(rows: Sequence[FederationRow]) -> dict[MeasuredGroup, set[int]]:
+    """The seeds of each task, setting and defense."""
     groups: dict[MeasuredGroup, set[int]] = {}
     for row in rows:
         if row.split == "test":
             group = MeasuredGroup(task=row.task, setting=setting_key(row.setting), defense=row.defense)
             groups.setdefault(group, set()).add(row.seed)
-    return [_proved(group, len(seeds), proofs) for group, seeds in groups.items()]
+    return groups
 
 
 def _proved(group: MeasuredGroup, seeds: int, proofs: Proofs) -> Measurement:

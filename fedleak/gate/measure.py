@@ -21,8 +21,10 @@ from fedleak.gate.figures import (
     measure_federations,
     message_shares,
 )
+from fedleak.gate.measured_epsilons import measure_audits
 from fedleak.gate.measurement import MeasuredGroup, Measurement, baselines_of
 from fedleak.gate.rule import Aggregate, Figure
+from fedleak.results.dp_row import DPRow
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import setting_key
@@ -83,6 +85,8 @@ class Measured:
     evaluated: Evaluated = always
     proofs: Proofs = field(default_factory=dict)
     """What each chain proves of the whole run."""
+    audits: tuple[DPRow, ...] = ()
+    """What `fedleak audit-dp` found of the run's chains."""
     masked: Collection[MeasuredGroup] = frozenset()
     """See `masked_in`."""
 
@@ -123,6 +127,7 @@ def measure(figure: Figure, measured: Measured) -> list[Measurement]:
         "accuracy": lambda: measure_federations("accuracy", measured.federations, measured.evaluated),
         "loss": lambda: measure_federations("loss", measured.federations, measured.evaluated),
         "epsilon": lambda: measure_epsilons(measured.federations, measured.proofs),
+        "epsilon-measured": lambda: measure_audits(measured.federations, measured.audits),
     }
     return of[figure.name]()
 

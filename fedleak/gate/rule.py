@@ -12,7 +12,8 @@ from fedleak.settings.base import Scalar
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
 Baseline = Literal["prior", "no-access", "class-mean"]
 AggregateName = Literal["mean", "median", "min", "max", "worst", "percentile", "share"]
-COUNTED = ("certified", "failed", "accuracy", "loss", "epsilon")
+OF_FEDERATIONS = ("accuracy", "loss", "epsilon", "epsilon-measured")
+COUNTED = ("certified", "failed", *OF_FEDERATIONS)
 """Figures that are no metric's and have no aggregate."""
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
 Fields = Mapping[str, tuple[Scalar, ...]]

@@ -12,7 +12,7 @@ from fedleak.experiment.naming import labels_of
 from fedleak.gate.figures import DECIBELS, level_of, meant_by
 from fedleak.gate.measurement import OF_A_FEDERATION, OF_AN_ATTACK, answers, attack_answers, short_key
 from fedleak.gate.policy import Policy, Rule
-from fedleak.gate.rule import COUNTED, KEEPS, Aggregate, Comparison, Operator, number_text
+from fedleak.gate.rule import COUNTED, KEEPS, OF_FEDERATIONS, Aggregate, Comparison, Operator, number_text
 from fedleak.settings.base import Scalar
 from fedleak.statistics.group import SENDERS
 
@@ -88,7 +88,7 @@ def _check_figure(rule: Rule, vocabulary: Vocabulary, where: str) -> None:
 
 def _check_field(rule: Rule, comparison: Comparison, vocabulary: Vocabulary, where: str) -> None:
     name, figure = comparison.field, rule.assertion.figure.name
-    if figure in ("accuracy", "loss", "epsilon") and name in OF_AN_ATTACK and name not in OF_A_FEDERATION:
+    if figure in OF_FEDERATIONS and name in OF_AN_ATTACK and name not in OF_A_FEDERATION:
         raise ConfigError(
             f"{where}, column {comparison.column}: {figure} is a federation's and has no {name}; "
             "select by task, defense or setting"

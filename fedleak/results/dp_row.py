@@ -13,8 +13,6 @@ from fedleak.results.schema import Figure, Folder, Meaning, SettingTable, Text, 
 Verdict = Literal["holds", "open", "broken", "no claim"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 """`open`: what is claimed and more than it cannot be told apart by so few canaries."""
-NAME = "dp-audit.jsonl"
-"""In the folder of an audit, or of a run that is audited."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +35,7 @@ class DPRow:
     low: Annotated[Figure, Meaning("lower end of its interval")]
     high: Annotated[Figure, Meaning("upper end of its interval")]
     bound: Annotated[Figure, Meaning("lower bound on epsilon of one release whatever the mechanism is")]
+    least: Annotated[Figure, Meaning("epsilon of one release that all tests of the verdict show at least")]
     measured_run: Annotated[Figure, Meaning("the estimate for all recorded rounds")]
     low_run: Annotated[Figure, Meaning("lower end of its interval")]
     high_run: Annotated[Figure, Meaning("upper end of its interval")]

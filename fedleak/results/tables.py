@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from fedleak.io.atomic import write_atomically
 from fedleak.results.check_row import CheckRow
+from fedleak.results.dp_row import DPRow
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.results.schema import Meaning, Split
@@ -161,6 +162,9 @@ FEDERATIONS = columns_of(FederationRow)
 CHECKS = columns_of(CheckRow)
 
 
+AUDITS = columns_of(DPRow)
+
+
 def digest_of(results: Path) -> str:
     """Tells whether a table still says what a file says; empty where there is none."""
     try:
@@ -182,6 +186,11 @@ def federations_table(rows: Iterable[FederationRow]) -> pa.Table:
 def checks_table(rows: Iterable[CheckRow]) -> pa.Table:
     """The rows of `checks.jsonl` as columns."""
     return table_of(CHECKS, tuple(rows))
+
+
+def dp_table(rows: Iterable[DPRow]) -> pa.Table:
+    """The rows of `dp-audit.jsonl` as columns."""
+    return table_of(AUDITS, tuple(rows))
 
 
 def write_parquet(path: Path, rows: Iterable[Row]) -> Path:

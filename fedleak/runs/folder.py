@@ -74,6 +74,11 @@ class RunFolder:
         return self.root / "checks.jsonl"
 
     @property
+    def dp_audit(self) -> Path:
+        """One row for each chain, by `fedleak audit-dp`; not there where nobody audited the run."""
+        return self.root / "dp-audit.jsonl"
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.root / "report.html"

@@ -1,4 +1,4 @@
-"""SQL over a run: its rows as the tables `results`, `federations` and `checks`."""
+"""SQL over a run: its rows as the tables `results`, `federations`, `checks` and `dp_audit`."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from fedleak.errors import OutputError, RecordingError
 from fedleak.results.check_row import read_checks
 from fedleak.results.database import Database
+from fedleak.results.dp_row import read_dp_rows
 from fedleak.results.federation_row import read_federations
 from fedleak.results.row import read_results
 from fedleak.results.tables import (
@@ -16,6 +17,7 @@ from fedleak.results.tables import (
     SOURCE,
     checks_table,
     digest_of,
+    dp_table,
     federations_table,
     results_table,
     write_table,
@@ -42,9 +44,10 @@ def open_run(root: Path) -> Database:
     results = _results(folder)
     federations = federations_table(read_federations(folder.federations) if folder.federations.exists() else ())
     checks = checks_table(read_checks(folder.checks) if folder.checks.exists() else ())
+    audits = dp_table(read_dp_rows(folder.dp_audit) if folder.dp_audit.exists() else ())
     if not results.num_rows and not federations.num_rows:
         raise RecordingError(f"{folder.results} holds no results; the run has no finished cell yet, go on with it")
-    return Database({"results": results, "federations": federations, "checks": checks})
+    return Database({"results": results, "federations": federations, "checks": checks, "dp_audit": audits})
 
 
 def _results(folder: RunFolder) -> pa.Table:

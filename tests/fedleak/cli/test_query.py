@@ -100,7 +100,7 @@ def test_sql_comes_from_a_pipe_too(root):
 def test_without_sql_scripts_get_the_columns_too(root):
     facts = json.loads(invoke(root, "--format", "json").stdout)
     assert list(facts[0]) == ["table", "column", "type", "meaning"]
-    assert {"results", "federations", "checks"} == {one["table"] for one in facts}
+    assert {"results", "federations", "checks", "dp_audit"} == {one["table"] for one in facts}
     assert invoke(root, "--format", "csv").stdout.startswith("table,column,type,meaning\n")
     assert invoke(root, "--format", "markdown").stdout.startswith("| table | column | type | meaning |\n")
 

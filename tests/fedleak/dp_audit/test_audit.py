@@ -89,7 +89,7 @@ def test_what_claims_nothing_has_no_figures():
 def test_more_canaries_than_clients_is_one_sentence():
     (point,) = points_of(campaign(LOCAL))
     with pytest.raises(ConfigError, match=r"at most as many canaries as clients, federation.clients = 40, got 41"):
-        list(audited(point, AuditOptions(canaries=41)))
+        list(audited(point.experiment, AuditOptions(canaries=41)))
 
 
 def test_points_that_differ_in_seeds_alone_are_audited_once():
@@ -97,4 +97,7 @@ def test_points_that_differ_in_seeds_alone_are_audited_once():
         "name": "audit", "task": "diabetes-mlp", "attacks": [], "seed": [0, 1],
         "federation": {"clients": 4, "rounds": [1, 2]}, "defenses": [{"name": "chain", "chain": [LOCAL]}],
     }  # fmt: skip
-    assert len(points_of(parse_campaign(tree))) == 2
+    one, two = points_of(parse_campaign(tree))
+    assert (one.experiment.federation.rounds, two.experiment.federation.rounds) == (1, 2)
+    row = audit({"use": "clipping", "max_norm": 1.0}).row
+    assert [copy.setting for copy in one.rows(row)] == [{"federation.rounds": 1}]

@@ -148,7 +148,7 @@ def test_the_examples_can_be_asked_and_say_something(folder):
 
 def test_the_columns_are_described(folder):
     columns = open_run(folder.root).describe()
-    assert list(dict.fromkeys(column.table for column in columns)) == ["results", "federations", "checks"]
+    assert list(dict.fromkeys(column.table for column in columns)) == ["results", "federations", "checks", "dp_audit"]
     assert all(column.meaning and column.type for column in columns)
     (batch,) = [column for column in columns if (column.table, column.name) == ("results", "batch_size")]
     assert (batch.type, batch.meaning) == ("BIGINT", "setting federation.batch_size")
