@@ -13,6 +13,9 @@ from fedleak.cli.app import app
 from fedleak.cli.compare import compared_in
 from fedleak.cli.comparison_table import comparison_facts, comparison_tables
 from fedleak.evaluation.narrowed import NOBODY
+from fedleak.experiment.grid import load_campaign
+from fedleak.figures.gallery import collect
+from fedleak.runs.folder import RunFolder
 from fedleak.runs.reading import read_run
 
 EXPERIMENT = """
@@ -60,6 +63,13 @@ def test_rounds_that_drew_nobody_have_no_figure_and_the_others_have(run: Path) -
     assert {row["samples"] for row in others} - {2}, "the seed draws another number than is expected"
     assert (run / "gallery.png").exists()
     assert not (run / "errors.log").exists()
+
+
+def test_examples_of_another_defense_are_not_passed_off_as_its_own(run: Path) -> None:
+    panel = collect(RunFolder(run), load_campaign(run.parent / "x.toml"))
+    reasons = {line.title: {picture.reason for picture in line.pictures} for line in panel.lines}
+    assert "not trained on here" in reasons["fixed"]
+    assert "not trained on here" not in reasons["drawn"]
 
 
 def test_every_message_and_the_sum_are_replayed(run: Path) -> None:

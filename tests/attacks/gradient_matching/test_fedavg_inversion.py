@@ -178,6 +178,9 @@ def test_possible_trainings_follow_from_what_is_known(smooth_task, observe, batc
     assert {epochs for *_, epochs in possible("epochs")} == {1, 2, 5, 10}
     assert possible(cohort=(3, 5)) == [(4, 1, 3)]
     assert possible_trainings(replace(seen, training=seen.training.hiding(("momentum",))))[0].momentum == 0.0
+    drawn = replace(seen, training=replace(TRAINING, sampling_rate=0.2), num_examples=6)  # in six steps
+    [one] = possible_trainings(drawn)
+    assert (one.batch_size, one.batches, one.epochs, one.sampling_rate) == (2, 3, 2, 0.0)
 
 
 def test_batch_norm_counts_the_steps(normalized_task, observe, batch_of):

@@ -1,6 +1,7 @@
 """Laws of DP-SGD with Poisson samples: what a step follows, what leaves, what is proved, and that it is replayed."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,16 @@ import pytest
 import torch
 
 from fedleak.accounting.composition import Releases, composed_epsilon
-from fedleak.accounting.guarantee import Guarantee
+from fedleak.accounting.guarantee import Guarantee, Unproven
 from fedleak.accounting.sampling import Poisson
 from fedleak.api import attack, capture, score
+from fedleak.contracts.attack import attacks
 from fedleak.contracts.chain import Chain
+from fedleak.contracts.released import Released
 from fedleak.defenses.dp_sgd import DPSGD
 from fedleak.errors import ConfigError
+from fedleak.evaluation.message import Message
+from fedleak.evaluation.views import Terms, observe
 from fedleak.federation.engine import run_federation
 from fedleak.federation.plan import FederationPlan
 from fedleak.learning.batch import Batch
@@ -116,6 +121,14 @@ def test_noise_is_found_for_an_epsilon_of_all_rounds_under_its_relation() -> Non
     assert found.terms(1e-5).endswith("Poisson samples at rate 0.05, then 0.1")
 
 
+def test_examples_that_others_mix_first_void_it_as_they_do_with_fixed_batches() -> None:
+    run = parse_settings(PlanSettings, {"task": "digits-mlp", "federation": {"batch_size": 4}})
+    chain = Chain.build(({"use": "mixup"}, {**SAMPLED, "noise_multiplier": 1.0}))
+    found = chain.planned(run.phases).guarantee(run.phases, task_of("digits-mlp"))
+    assert isinstance(found, Unproven)
+    assert "'mixup' changes the examples first" in found.reason
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -142,7 +155,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FederationPlan:
     folder = tmp_path_factory.mktemp("poisson")
     tree = {
         "task": "digits-mlp",
-        "federation": {"clients": 3, "rounds": 4, "examples": 20, "batches": 2},
+        "federation": {"clients": 3, "rounds": 5, "examples": 20, "batches": 2, "release": "last"},
         "chain": [{**SAMPLED, "noise_multiplier": 0.5}],
         "recordings": str(folder / "recordings" / "none"),
         "vault": str(folder / "vault" / "none"),
@@ -155,7 +168,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FederationPlan:
 def test_nothing_that_leaves_tells_how_many_were_drawn(run: FederationPlan) -> None:
     recordings = [read_recording(path) for path in find_recordings(Path(run.recordings)) if "client" in path.stem]
     drawn = {len(withdraw(Path(run.vault), one.round, one.cohort[0]).examples) for one in recordings}
-    assert len(recordings) == 12
+    assert len(recordings) == 15
     assert 0 in drawn
     assert len(drawn) > 2
     assert {one.num_examples for one in recordings} == {2}
@@ -164,8 +177,15 @@ def test_nothing_that_leaves_tells_how_many_were_drawn(run: FederationPlan) -> N
 
 def test_every_update_is_replayed_from_the_examples_that_were_drawn(run: FederationPlan) -> None:
     checks = verify(Path(run.recordings).parents[1])
-    assert len(checks) == 12
-    assert {check.verdict for check in checks} == {"agrees"}
+    assert Counter(check.verdict for check in checks) == {"agrees": 15, "released": 1}
+
+
+def test_who_gets_the_model_is_told_how_many_are_expected_in_all_rounds(run: FederationPlan) -> None:
+    message = Message.at(next(path for path in find_recordings(Path(run.recordings)) if path.stem == "model"))
+    view, _ = observe(message, Terms(adversary=run.adversary), attacks.build("loss-threshold", {}))
+    assert isinstance(view, Released)
+    assert view.num_examples == 3 * round(20 * (1 - 0.95**10))
+    assert view.num_examples != len(message.truth)
 
 
 def test_without_noise_there_is_no_loss_in_the_clear_either() -> None:

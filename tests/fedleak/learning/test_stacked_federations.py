@@ -92,6 +92,17 @@ def test_batches_of_an_epoch_are_the_share_in_some_order() -> None:
     assert not torch.equal(torch.cat(steps[:3], 1), torch.cat(steps[3:], 1))
 
 
+def test_in_place_of_poisson_samples_each_step_draws_as_many_as_are_expected_anew() -> None:
+    training = replace(WHOLE, batch_size=2, batches=4, epochs=2, sampling_rate=0.4)
+    asked = drawn(training=training)
+    shares = asked.shares.flatten(0, 1)
+    steps = list(asked._batches(shares, ("words",)))
+    assert [step.shape[1] for step in steps] == [2] * training.passes
+    assert all((step[:, :, None] == shares[:, None]).any(2).all() for step in steps)
+    assert all(step.sort(1).values.diff(dim=1).min() > 0 for step in steps)
+    assert len({tuple(step[0].sort().values.tolist()) for step in steps}) > 3
+
+
 def test_each_trains_on_so_many_records_and_on_none_twice() -> None:
     asked = drawn()
     assert torch.equal(asked.trains_on.sum(1), torch.full((4,), 10))
