@@ -23,7 +23,7 @@ class Received:
     fresh: Weights | None = None
     """An initialization of the network by the client's own draws, for the scale of its layers."""
     examples: Batch
-    """The client's own of the round."""
+    """The client's own of the round; of Poisson samples maybe none."""
     training: LocalTraining
     round: int
     """From 1."""

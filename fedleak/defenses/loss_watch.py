@@ -73,6 +73,8 @@ class LossWatch(ModelCheck):
         return f"'{self.name}' goes by {listed(self.looks_at)}, and not by the change since an earlier model"
 
     def findings(self, received: Received) -> Mapping[str, Finding]:
+        if not len(received.examples):  # of Poisson samples there may be none
+            return {}
         own = _loss(received, received.weights)
         values: dict[Figure, float] = {"level": own}
         if received.earlier is not None:

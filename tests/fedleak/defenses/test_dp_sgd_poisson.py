@@ -188,9 +188,23 @@ def test_who_gets_the_model_is_told_how_many_are_expected_in_all_rounds(run: Fed
     assert view.num_examples != len(message.truth)
 
 
-def test_without_noise_there_is_no_loss_in_the_clear_either() -> None:
-    seen = capture("digits-mlp", clients=1, examples=20, defense=[{**SAMPLED, "noise_multiplier": 0.0}])
-    assert [one.observation.num_examples for one in seen] == [1]
+def test_checks_of_models_find_nothing_in_a_round_that_took_nobody() -> None:
+    checks = [{"use": "loss-watch", "on_alarm": "report"}, {"use": "d-snr", "on_alarm": "report"}]
+    seen = capture("digits-mlp", clients=3, rounds=2, batches=2, examples=20, defense=[*checks, SAMPLED])
+    assert 0 in {len(one.truth) for one in seen}
+
+
+def test_without_noise_there_is_no_loss_in_the_clear_either(tmp_path: Path) -> None:
+    tree = {
+        "task": "digits-mlp",
+        "federation": {"clients": 1, "examples": 20},
+        "chain": [{**SAMPLED, "noise_multiplier": 0.0}],
+        "recordings": str(tmp_path / "recordings"),
+        "vault": str(tmp_path / "vault"),
+    }
+    [path] = run_federation(parse_settings(FederationPlan, tree)).recordings
+    recording = read_recording(path)
+    assert (recording.num_examples, recording.metrics) == (1, {})
 
 
 def test_attacks_guess_as_many_as_are_expected_and_are_scored_by_those_who_were_there() -> None:
