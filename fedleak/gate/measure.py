@@ -127,7 +127,7 @@ def measure(figure: Figure, measured: Measured) -> list[Measurement]:
         "accuracy": lambda: measure_federations("accuracy", measured.federations, measured.evaluated),
         "loss": lambda: measure_federations("loss", measured.federations, measured.evaluated),
         "epsilon": lambda: measure_epsilons(measured.federations, measured.proofs),
-        "epsilon-measured": lambda: measure_audits(measured.federations, measured.audits),
+        "epsilon.measured": lambda: measure_audits(measured.federations, measured.audits),
     }
     return of[figure.name]()
 

@@ -1,4 +1,4 @@
-"""Measured epsilons: what an audit by canaries shows of each chain, for rules about `epsilon-measured`."""
+"""Measured epsilons: what an audit by canaries shows of each chain, for rules about `epsilon.measured`."""
 
 import math
 from collections.abc import Sequence
@@ -32,6 +32,7 @@ def _measurement(group: MeasuredGroup, seeds: int, audit: DPRow | None) -> Measu
         value=math.inf if audit is None or bare or math.isnan(audit.least) else audit.least,
         unit="" if audit is None or bare else f"of one release at delta {audit.delta:g}, at least",
         interval=None,
+        baselines={} if audit is None else {"epsilon.declared": audit.declared, "epsilon.accounted": audit.accounted},
         messages=0,
         seeds=seeds,
         problem=problem,

@@ -12,6 +12,8 @@ from fedleak.gate.rule import (
     BASELINES,
     COUNTED,
     KEEPS,
+    MEASURED,
+    OF_EPSILON,
     Aggregate,
     AggregateName,
     Assertion,
@@ -27,7 +29,8 @@ from fedleak.settings.base import Scalar
 GRAMMAR = r"""
 rule: figure OPERATOR bound ["where" condition] ["unless" condition]
 figure: WORD ["(" number ")"]
-?bound: number -> fixed | (PRIOR | NO_ACCESS | NO_GRADIENT | CLASS_MEAN) [(PLUS | MINUS | TIMES) number] -> relative
+?bound: number -> fixed
+    | (PRIOR | NO_ACCESS | NO_GRADIENT | CLASS_MEAN | DECLARED | ACCOUNTED) [(PLUS | MINUS | TIMES) number] -> relative
 ?condition: every ("or" every)*
 ?every: one ("and" one)*
 ?one: "(" condition ")"
@@ -40,6 +43,8 @@ PRIOR: "prior"
 NO_ACCESS: "no-access"
 NO_GRADIENT: "no-gradient"
 CLASS_MEAN: "class-mean"
+DECLARED: "epsilon.declared"
+ACCOUNTED: "epsilon.accounted"
 OPERATOR: /[<>]=?|[=!]=/
 EQUAL: "="
 PLUS: "+"
@@ -110,15 +115,18 @@ class _Rules(Transformer[Token, Assertion]):
     def rule(
         self, figure: Figure, operator: Token, bound: Bound, where: Condition | None, unless: Condition | None
     ) -> Assertion:
-        if bound.baseline and (figure.aggregate is None or figure.aggregate.name == "share"):
+        of_epsilon = figure.name == MEASURED and bound.baseline in OF_EPSILON
+        if bound.baseline in OF_EPSILON and not of_epsilon:
+            raise _misfit(bound.column, f"a number: {figure} is not compared with a claim", str(bound.baseline))
+        if bound.baseline and not of_epsilon and (figure.aggregate is None or figure.aggregate.name == "share"):
             expected = f"a number: {figure} has no {bound.baseline} to compare with"
             raise _misfit(bound.column, expected, bound.baseline)
         return Assertion(figure=figure, operator=OPERATORS[operator], bound=bound, where=where, unless=unless)
 
     def figure(self, word: Token, threshold: float | None) -> Figure:
         name, dot, rest = word.partition(".")
-        if name in COUNTED and word == name and threshold is None:
-            return Figure(name=name, aggregate=None, column=_column(word))
+        if word in COUNTED and threshold is None:
+            return Figure(name=str(word), aggregate=None, column=_column(word))
         if name in COUNTED:
             raise _misfit(_column(word), f"{name} by itself, which has no aggregate", word)
         if threshold is not None and rest != "share":
@@ -131,7 +139,7 @@ class _Rules(Transformer[Token, Assertion]):
 
     def relative(self, baseline: Token, sign: Token | None, amount: float | None) -> Bound:
         return Bound(
-            baseline=next(name for name in BASELINES if name == ONCE_CALLED.get(baseline, baseline)),
+            baseline=next(name for name in (*BASELINES, *OF_EPSILON) if name == ONCE_CALLED.get(baseline, baseline)),
             change=next((own for own in AMOUNTS if own == sign), None),
             number=amount or 0.0,
             column=_column(baseline),

@@ -5,17 +5,21 @@ import math
 import operator
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from fedleak.settings.base import Scalar
 
 Operator = Literal["<", "<=", ">", ">=", "==", "!="]
-Baseline = Literal["prior", "no-access", "class-mean"]
+Baseline = Literal["prior", "no-access", "class-mean", "epsilon.declared", "epsilon.accounted"]
 AggregateName = Literal["mean", "median", "min", "max", "worst", "percentile", "share"]
-OF_FEDERATIONS = ("accuracy", "loss", "epsilon", "epsilon-measured")
+OF_FEDERATIONS = ("accuracy", "loss", "epsilon", "epsilon.measured")
 COUNTED = ("certified", "failed", *OF_FEDERATIONS)
 """Figures that are no metric's and have no aggregate."""
-BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+BASELINES: tuple[Baseline, ...] = ("prior", "no-access", "class-mean")
+"""Blind guesses."""
+MEASURED = "epsilon.measured"
+OF_EPSILON: tuple[Baseline, ...] = ("epsilon.declared", "epsilon.accounted")
+"""What a measured epsilon alone is compared with; other figures are with blind guesses."""
 Fields = Mapping[str, tuple[Scalar, ...]]
 """What a group is: for each field the values it answers to, as an attack does to its label and to its name."""
 

@@ -5,6 +5,7 @@ from dataclasses import fields
 
 import pytest
 
+from fedleak.errors import ConfigError
 from fedleak.gate.measured_epsilons import NOT_AUDITED, measure_audits
 from fedleak.gate.parser import parse_rule
 from fedleak.results.dp_row import DPRow
@@ -49,5 +50,17 @@ def test_what_nobody_audited_is_a_problem(other):
     assert (found.value, found.problem) == (math.inf, NOT_AUDITED)
 
 
-def test_rules_can_name_it():
-    assert str(parse_rule("epsilon-measured <= 4").figure) == "epsilon-measured"
+@pytest.mark.parametrize("rule", ["epsilon.measured <= epsilon.declared", "epsilon.measured < epsilon.accounted * 1.1"])
+def test_rules_can_name_it_and_the_claims_that_it_is_held_to(rule):
+    parsed = parse_rule(rule)
+    assert str(parsed) == rule
+    assert parsed.bound.value(measured(audit(declared=4.0, accounted=4.0)).baselines) >= 4.0
+    assert math.isnan(parsed.bound.value(measured().baselines))
+
+
+@pytest.mark.parametrize(
+    "rule", ["psnr.mean < epsilon.declared", "epsilon < epsilon.accounted", "epsilon.measured < prior"]
+)
+def test_other_comparisons_are_refused(rule):
+    with pytest.raises(ConfigError, match="expected a number"):
+        parse_rule(rule)
