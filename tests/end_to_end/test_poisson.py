@@ -18,6 +18,8 @@ from fedleak.figures.gallery import collect
 from fedleak.runs.folder import RunFolder
 from fedleak.runs.reading import read_run
 
+pytestmark = pytest.mark.slow
+
 EXPERIMENT = """
 name = "poisson"
 task = "digits-mlp"

@@ -130,6 +130,7 @@ def poisson(noise: float, rate: float, count: int) -> tuple[Releases, ...]:
     return (Releases(noise_multiplier=noise, sample=Poisson(rate=rate), count=count),)
 
 
+@pytest.mark.slow
 @given(st.floats(0.3, 5), st.floats(1e-3, 1), st.integers(1, 50), st.floats(1e-7, 1e-3))
 @settings(max_examples=8, deadline=None)
 def test_poisson_samples_are_never_below_what_dp_accounting_says_under_add_or_remove(

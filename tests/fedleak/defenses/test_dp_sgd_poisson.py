@@ -112,6 +112,7 @@ def test_who_was_in_the_sample_may_be_in_every_step_and_is_as_far_from_nobody_as
     assert all_in.terms(1e-5) == "add-or-remove example, no sampling credit"
 
 
+@pytest.mark.slow
 def test_noise_is_found_for_an_epsilon_of_all_rounds_under_its_relation() -> None:
     asked = {**SAMPLED, "epsilon": 30.0, "delta": 1e-5}
     found = guarantee(asked, rounds=5, utility={"rounds": 20, "batch_size": 2})
@@ -207,6 +208,7 @@ def test_without_noise_there_is_no_loss_in_the_clear_either(tmp_path: Path) -> N
     assert (recording.num_examples, recording.metrics) == (1, {})
 
 
+@pytest.mark.slow
 def test_attacks_guess_as_many_as_are_expected_and_are_scored_by_those_who_were_there() -> None:
     table = {**SAMPLED, "noise_multiplier": 0.1}
     seen = capture("digits-mlp", clients=4, examples=20, batch_size=2, defense=[table])

@@ -29,6 +29,7 @@ def drawn(held: int, training: LocalTraining) -> Counter[tuple[tuple[int, ...], 
     return counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("held", "rate", "steps"), [(2, 0.3, 2), (3, 0.5, 2), (2, 0.1, 4)])
 def test_the_joint_law_of_all_batches_is_that_of_opacus(held: int, rate: float, steps: int) -> None:
     training = facts(rate, steps)
