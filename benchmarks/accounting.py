@@ -210,7 +210,8 @@ def _distance(ours: Accounted, other: Compared, one: Setting) -> str:
         known = exact is None or math.isclose(exact.get_epsilon(one.delta), ours.epsilon, rel_tol=ALIKE)
         return PLACE if known else ""
     asked = _of_flower(one, moved) if other.accountant == "Flower" else None
-    if asked is None or asked < ours.epsilon * (1 - ALIKE):
+    # Told the noise so, it is as high as ours, but for the orders that ours leaves out.
+    if asked is None or (asked < ours.epsilon * (1 - ALIKE) and not _by_fewer_orders(ours, one)):
         return ""
     return FLOWER if one.relation == "replace-one" else ORDER if isinstance(one.sampling, Shuffled) else ""
 
@@ -224,18 +225,24 @@ def _credit(ours: Accounted, other: Compared, one: Setting) -> str:  # noqa: ARG
 
 def _bound(ours: Accounted, other: Compared, one: Setting) -> str:
     """Whether ours is a bound by moments too, and no more than theirs of the like."""
-    if isinstance(one.sampling, Sample):
-        sample = one.sampling
-        drawn = SampledWithoutReplacementDpEvent(sample.population, sample.size, GaussianDpEvent(one.noise / 2))
-        fewer = RdpAccountant(ORDERS, NeighboringRelation.REPLACE_ONE).compose(drawn, one.count)
-        most = max(_moments(NeighboringRelation.REPLACE_ONE, drawn, one), float(fewer.get_epsilon(one.delta)))
-        if other.attained and ours.epsilon <= most * (1 + ALIKE):
-            return REPLACED
-    if not isinstance(one.sampling, Poisson) or other.attained:
+    if not _by_fewer_orders(ours, one):
         return ""
-    fewer = RdpAccountant(ORDERS, THEIRS[one.relation])
-    known = fewer.compose(PoissonSampledDpEvent(one.sampling.rate, GaussianDpEvent(one.noise)), one.count)
-    return ORDERS_LEFT_OUT if ours.epsilon <= float(known.get_epsilon(one.delta)) * (1 + ALIKE) else ""
+    return REPLACED if other.attained and isinstance(one.sampling, Sample) else ORDERS_LEFT_OUT
+
+
+def _by_fewer_orders(ours: Accounted, one: Setting) -> bool:
+    """Whether dp-accounting's own moments of such samples are as high as ours, at the orders that ours has."""
+    relation, gaussian = THEIRS[one.relation], GaussianDpEvent(one.noise)
+    event: Any = gaussian
+    if isinstance(one.sampling, Poisson):
+        event = PoissonSampledDpEvent(one.sampling.rate, gaussian)
+    elif isinstance(one.sampling, Sample):
+        relation, sample = NeighboringRelation.REPLACE_ONE, one.sampling
+        event = SampledWithoutReplacementDpEvent(sample.population, sample.size, GaussianDpEvent(one.noise / 2))
+    if relation is NeighboringRelation.REPLACE_ONE and isinstance(one.sampling, Poisson):
+        return False
+    fewer = RdpAccountant(ORDERS, relation).compose(event, one.count)
+    return ours.epsilon <= float(fewer.get_epsilon(one.delta)) * (1 + ALIKE)
 
 
 @dataclass
