@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
+import numpy as np
+
 from fedleak.accounting.composition import LEAST_POISSON_NOISE, Curve, Releases, poisson_curve, sampled_epsilon
 from fedleak.accounting.gaussian import crossing, epsilon_of
 from fedleak.accounting.sampling import Poisson, Sample, Sampling, Shuffled
@@ -55,6 +57,7 @@ def accounted(parts: Sequence[Noised], delta: float, relation: Relation) -> Acco
     zero-out, which is a case of it. Sources: https://arxiv.org/abs/1805.06530 (exact), https://arxiv.org/abs/2106.02848
     (Poisson, by dp-accounting), https://arxiv.org/abs/1808.00087 (without replacement).
     """
+    parts = [one for one in parts if one.count and not math.isinf(one.noise_multiplier)]
     distances = [(apart(one.sampling, relation), one) for one in parts]
     if any(one.noise_multiplier <= 0 for one in parts):
         return Accounted(epsilon=math.inf, delta=delta, relation=relation)
@@ -118,7 +121,7 @@ def poisson_of_two(parts: tuple[Noised, ...], delta: float) -> float:
     curve = _curve(parts, "add-or-remove", delta)
 
     def excess(epsilon: float) -> float:
-        return math.log1p(math.exp(min(epsilon, 700.0))) + math.log(max(curve.delta(epsilon), 1e-300)) - math.log(delta)
+        return float(np.logaddexp(0.0, epsilon)) + math.log(max(curve.delta(epsilon), 1e-300)) - math.log(delta)
 
     high = 1.0
     while excess(high) > 0:

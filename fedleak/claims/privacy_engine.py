@@ -34,10 +34,14 @@ class PrivacyEngineSetting(DpSetting):
     target_epsilon: Annotated[float, Field(gt=0)] | None = None
     target_delta: Delta | None = None
     epochs: Count = 1
-    """Local epochs of a round."""
+    """Local epochs of a round; of `make_private_with_epsilon`, those that it makes noise for."""
+    local_epochs: Count | None = None
+    """Local epochs of a round, where they are others than `epochs`."""
     batch_size: Count | None = None
     examples: Count | None = None
     """That the client with the fewest has."""
+    drop_last: bool = False
+    """Of the DataLoader: whether an epoch has no batch of what is left over."""
     epsilon: Annotated[float, Field(gt=0)] | None = None
     """As is claimed, or reported in the app's metrics, of one round."""
     delta: Delta = DELTA
@@ -64,7 +68,13 @@ class PrivacyEngineSetting(DpSetting):
         """Of an epoch; None where it is not known."""
         if self.batch_size is None or self.examples is None:
             return None
-        return math.ceil(self.examples / self.batch_size)
+        batches = self.examples / self.batch_size
+        return max(math.floor(batches), 1) if self.drop_last else math.ceil(batches)
+
+    @property
+    def trained(self) -> int:
+        """Epochs of a round."""
+        return self.local_epochs or self.epochs
 
     @property
     def sampling(self) -> Sampling:
@@ -97,7 +107,7 @@ class PrivacyEngineSetting(DpSetting):
     def claimed(self) -> Claimed:
         delta = self.target_delta or self.delta
         told = self.target_epsilon or self.epsilon
-        steps = self.epochs * (self.batches or 1) if isinstance(self.sampling, Poisson) else self.epochs
+        steps = self.trained * (self.batches or 1) if isinstance(self.sampling, Poisson) else self.trained
         known = self.batches is not None or not self.poisson_sampling
         part = Noised(noise_multiplier=self.multiplier, sampling=self.sampling, count=steps)
         return Claimed(
@@ -113,7 +123,7 @@ class PrivacyEngineSetting(DpSetting):
                 f"an engine made anew in each round reports the epsilon of one, and each of the {self.rounds} has it",
             )
             * (self.rounds > 1),
-            provided=(CLEAR, "no example is held twice", f"{counted(self.epochs, 'local epoch')} a round{self._size}"),
+            provided=(CLEAR, "no example is held twice", f"{counted(self.trained, 'local epoch')} a round{self._size}"),
             also="a client as a whole has no guarantee: all of its examples together go beyond any of these figures",
         )
 
@@ -132,6 +142,11 @@ class PrivacyEngineSetting(DpSetting):
             found.append(
                 "steps and sampling rate go by batch_size and examples (of the client with the fewest), which are not "
                 "known; give --set examples=NUMBER, and --set batch_size=NUMBER where no DataLoader has it"
+            )
+        if self.target_epsilon is not None and self.trained > self.epochs:
+            found.append(
+                f"noise is made for {counted(self.epochs, 'epoch')}, and a round has {self.trained}; give it all "
+                "epochs that are trained"
             )
         if self.noise_multiplier == 0:
             found.append("noise_multiplier = 0: there is no noise")

@@ -94,3 +94,12 @@ def test_no_theorem_no_credit_and_the_reason_said() -> None:
 
 def test_without_noise_it_is_infinite() -> None:
     assert all(math.isinf(epsilon(0.0, relation)) for relation in RELATIONS)
+
+
+@pytest.mark.parametrize("relation", RELATIONS)
+@pytest.mark.parametrize("sampling", SAMPLERS)
+def test_no_release_and_endless_noise_cost_nothing(relation: Relation, sampling: Sampling) -> None:
+    assert epsilon(1.0, relation, sampling, count=0) == 0
+    assert epsilon(math.inf, relation, sampling) == 0
+    both = [Noised(noise_multiplier=1.0), Noised(noise_multiplier=math.inf, sampling=sampling)]
+    assert accounted(both, 1e-5, relation).epsilon == epsilon(1.0, relation)

@@ -100,3 +100,71 @@ def test_nothing_there_no_app_and_no_python_are_one_sentence_each(tmp_path: Path
     (tmp_path / "pyproject.toml").unlink()
     with pytest.raises(FedleakError, match="the folder of a Flower app"):
         claims_in(tmp_path, {})
+
+
+LOCAL = "from flwr.clientapp.mod import LocalDpMod as Dp\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "mod = Dp(50.0, 1.0, 0.9, 1e-5)",
+        "Also = LocalDpMod\nmod = Also(50.0, 1.0, 0.9, 1e-5)",
+        "norm, own = 50.0, 1.0\nmod = Dp(norm, own, 0.9, 1e-5)",
+        "OPTIONS = {'clip': 50.0, 'eps': 0.9}\nmod = Dp(OPTIONS.get('clip', 0.1), 1.0, OPTIONS['eps'], 1e-5)",
+        "OPTIONS = dict(clipping_norm=50.0, sensitivity=1.0)\nmod = Dp(**OPTIONS, epsilon=0.9, delta=1e-5)",
+        "mods = [partial(LocalDpMod, 50.0, 1.0, epsilon=0.9, delta=1e-5)]",
+        "norm = 50.0\ndef other(norm):\n    return norm\ndef mod():\n    return Dp(norm, 1.0, 0.9, 1e-5)",
+    ],
+)
+def test_other_names_and_what_is_written_out_are_read(tmp_path: Path, source: str) -> None:
+    found = claims(tmp_path, LOCAL + source)["LocalDpMod"]
+    assert found.verdict == "broken"
+    assert found.figures[1].round.epsilon == pytest.approx(81.9, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def mod(clip):\n    return Dp(clip, 1.0, 0.9, 1e-5)",
+        "mods = [Dp(clip, 1.0, 0.9, 1e-5) for clip in (1.0, 50.0)]",
+        "for clip in (1.0, 50.0):\n    mod = Dp(clip, 1.0, 0.9, 1e-5)",
+        "def larger():\n    global clip\n    clip = 50.0\nmod = Dp(clip, 1.0, 0.9, 1e-5)",
+        "OPTIONS = {'clip': 0.1}\nOPTIONS['clip'] = 50.0\nmod = Dp(OPTIONS['clip'], 1.0, 0.9, 1e-5)",
+        "options = json.load(file)\nmod = Dp(options['clip'], 1.0, 0.9, 1e-5)",
+        "mod = Dp(float(os.environ.get('CLIP', '0.1')), 1.0, 0.9, 1e-5)",
+        "mod = Dp(options.get('norm', 0.1), 1.0, 0.9, 1e-5)",
+        "class Mine(LocalDpMod):\n    pass",
+    ],
+)
+def test_a_name_that_may_be_another_value_is_asked_for(tmp_path: Path, source: str) -> None:
+    with pytest.raises(ConfigError, match=r"clipping_norm .*by what only running"):
+        claims(tmp_path, LOCAL + "clip = 0.1\n" + source)
+    given = {"clipping_norm": 50.0, "sensitivity": 1.0, "epsilon": 0.9, "delta": 1e-5}
+    assert claims(tmp_path, LOCAL + source, **given)["LocalDpMod"].verdict == "broken"
+
+
+def test_noise_for_fewer_epochs_than_are_trained_is_broken(tmp_path: Path) -> None:
+    source = """
+train, test = DataLoader(data, batch_size=32, drop_last=True), DataLoader(other, batch_size=32)
+engine.make_private_with_epsilon(
+    data_loader=train, epochs=1, target_epsilon=4.0, target_delta=1e-5, max_grad_norm=1.0
+)
+"""
+    config = "[tool.flwr.app.config]\nlocal-epochs = 10\n"
+    found = claims_in(app(tmp_path, source, config), {"examples": 90})[0]
+    assert found.verdict == "broken"
+    assert "noise is made for 1 epoch, and a round has 10" in found.wrong[0]
+    assert "rounds are not known, and taken as 1; give --set rounds=NUMBER" in found.mind
+    once = claims_in(app(tmp_path, source, config), {"examples": 90, "local_epochs": 1, "rounds": 1})[0]
+    assert (once.verdict, once.wrong) == ("holds", ())
+
+
+def test_a_loader_without_a_size_has_one_of_its_own(tmp_path: Path) -> None:
+    source = """
+train, test = DataLoader(data), DataLoader(other, batch_size=128)
+engine.make_private(data_loader=train, noise_multiplier=1.0, max_grad_norm=1.0)
+"""
+    found = claims_in(app(tmp_path, source), {"examples": 640})[0]
+    assert found.figures == ()
+    assert "--set batch_size=NUMBER" in found.wrong[0]
