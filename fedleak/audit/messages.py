@@ -34,13 +34,20 @@ def reported(content: RecordDict) -> dict[str, float]:
 
 
 def texts(content: RecordDict) -> dict[str, str]:
-    """All strings of a reply, which are in clear, and bytes by their number."""
-    found = {}
-    for record in content.config_records.values():
+    """All strings of a reply, which are in clear, and bytes and lists by their length; names as of `reported`."""
+    found: dict[str, str] = {}
+    records: dict[str, Mapping[str, object]] = {**content.metric_records, **content.config_records}
+    for name, record in records.items():
         for key, value in record.items():
-            if isinstance(value, str | bytes) and value:
-                found[key] = echo(value) if isinstance(value, str) else f"{len(value)} bytes"
+            if isinstance(value, str | bytes | list) and value:
+                found[key if key not in found else f"{name}.{key}"] = _shown(value)
     return found
+
+
+def _shown(value: str | bytes | list[object]) -> str:
+    if isinstance(value, str):
+        return echo(value)
+    return f"{len(value)} bytes" if isinstance(value, bytes) else f"a list of {len(value)}"
 
 
 def round_of(message: Message) -> int | None:

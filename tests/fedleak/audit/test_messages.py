@@ -40,3 +40,9 @@ def test_all_numbers_in_clear_are_told() -> None:
     assert reported(content) == {"loss": 1.5, "num-examples": 3.0, "b.loss": 2.5}
     assert texts(content) == {"name": "'x'"}
     assert texts(RecordDict({"b": ConfigRecord({"mask": b"1234"})})) == {"mask": "4 bytes"}
+
+
+def test_lists_in_clear_are_told_by_their_length() -> None:
+    content = RecordDict({"a": MetricRecord({"pixels": [0.5] * 500}), "b": ConfigRecord({"pixels": ["x", "y"]})})
+    assert texts(content) == {"pixels": "a list of 500", "b.pixels": "a list of 2"}
+    assert reported(content) == {}
