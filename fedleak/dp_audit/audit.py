@@ -19,9 +19,9 @@ from fedleak.dp_audit.example_canaries import Draw
 from fedleak.dp_audit.measure import Measured, measure, rounds_for
 from fedleak.dp_audit.options import AuditOptions
 from fedleak.dp_audit.participation import participation
-from fedleak.dp_audit.probes import Found, corrected, probes_of_messages, probes_of_sums
+from fedleak.dp_audit.probes import Found, corrected, of_scores, probes_of_messages, probes_of_sums
 from fedleak.dp_audit.subject import Subject
-from fedleak.dp_audit.verdict import Claim, Judged, judged, unclaimed
+from fedleak.dp_audit.verdict import Claim, Judged, confirmed, judged, unclaimed
 from fedleak.errors import ConfigError
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import Experiment
@@ -163,13 +163,20 @@ def _judged(claim: Claim, options: AuditOptions) -> tuple[Measured, Judged]:
     subject = claim.subject
     rounds = options.rounds or rounds_for(subject, claim.delta, options.error)
     found = measure(subject, rounds, options.confidence, options.jobs)
-    return found, judged(claim, found, _probes(claim, options.verdict_confidence), options.verdict_confidence)
+    judgement = judged(claim, found, _probes(claim, found, options.verdict_confidence), options.verdict_confidence)
+    if judgement.verdict != "broken":
+        return found, judgement
+    other = replace(claim, subject=subject.reseeded("again"))
+    again = measure(other.subject, rounds, options.confidence, options.jobs)
+    second = judged(other, again, _probes(other, again, options.verdict_confidence), options.verdict_confidence)
+    return found, confirmed(judgement, second)
 
 
-def _probes(claim: Claim, confidence: float) -> Iterator[Found]:
+def _probes(claim: Claim, measured: Measured, confidence: float) -> Iterator[Found]:
     subject = claim.subject
     if subject.of_examples:
         yield from _of_samples(claim, confidence)
+        yield of_scores(subject, measured.scores, confidence)
     else:
         probed = (probes_of_messages if subject.view == "message" else probes_of_sums)(subject, confidence)
         yield from probed.found

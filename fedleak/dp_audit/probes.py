@@ -100,6 +100,15 @@ def probes_of_sums(subject: Subject, confidence: float) -> Probed:
     return Probed(found=tuple(found), evidence=evidence)
 
 
+def of_scores(subject: Subject, scores: Float[np.ndarray, " scores"], confidence: float) -> Found:
+    """Of examples, of which no more is known than how long they are in a sum, and what noise is beside them."""
+    size, spread = float(scores.mean()), float(scores.std())
+    given = LOUD * subject.mechanism.contribution
+    evidence = Evidence(given=given, whole=size, longer=size, layers=size, layer=size, quiet=spread, loud=spread)
+    cause, sentence = named(evidence, subject.mechanism)
+    return Found(cause=cause, mu=least_mu(scores, corrected(confidence)), sentence=sentence)
+
+
 def _of_noise(subject: Subject, tape: Tape, evidence: Evidence, confidence: float) -> Iterator[Found]:
     """Whether noise can be taken off again, and what travels without any."""
     yield Found(

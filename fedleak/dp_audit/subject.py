@@ -84,6 +84,11 @@ class Subject:
         """Entries of each tensor of an update."""
         return tuple(value.numel() for value in Weights.of(self.task.network).parameters.values())
 
+    @property
+    def dimension(self) -> int:
+        """Of what is seen: an update, or the sum of gradients of a step."""
+        return max(ENTRIES, self.batch) if self.of_examples else sum(self.sizes)
+
     def federate(
         self,
         purpose: str,

@@ -20,6 +20,10 @@ class Tape:
     against: bool = False
     """Whether messages are also held against the one before them, by another client, and the same client's last."""
     signed: list[float] = field(default_factory=list)
+    signs: list[int] = field(default_factory=list)
+    """Of the canary of each score."""
+    cosines: list[float] = field(default_factory=list)
+    """Of the canary's direction, times its sign, with all that was seen at once."""
     who: list[int] = field(default_factory=list)
     """The canary of each score."""
     buffers: list[float] = field(default_factory=list)
@@ -37,8 +41,7 @@ class Tape:
         if client >= self.canaries.count:
             return
         sign, score = self.canaries.sign(client, round), self.canaries.score(client, release.moved)
-        self.signed.append(sign * score)
-        self.who.append(client)
+        self._kept([client], [sign], [sign * score], release.moved)
         if not self.against:
             return
         if release.buffers.numel():
@@ -59,8 +62,7 @@ class Tape:
         there = [client for client in release.clients if client < self.canaries.count]
         signs = [self.canaries.sign(canary, release.round) for canary in there]
         scores = (self.canaries.scores(release.moved)[there] * torch.tensor(signs)).tolist()
-        self.signed.extend(scores)
-        self.who.extend(there)
+        self._kept(there, signs, scores, release.moved)
         if not self.against:
             return
         if release.round == 1:
@@ -72,6 +74,13 @@ class Tape:
             if canary in self._last:
                 self._rounds.append((sign, sign * score, *self._last[canary]))
             self._last[canary] = sign, sign * score
+
+    def _kept(self, who: list[int], signs: list[int], signed: list[float], moved: Float[Tensor, " entries"]) -> None:
+        length = float(moved.double().norm())
+        self.who.extend(who)
+        self.signs.extend(signs)
+        self.signed.extend(signed)
+        self.cosines.extend(score / length if length else 0.0 for score in signed)
 
     @property
     def scores(self) -> Float[np.ndarray, " scores"]:

@@ -85,7 +85,7 @@ def judged(claim: Claim, measured: Measured, found: Iterable[Found], confidence:
         free = measured.whatever_the_mechanism(claim.delta, each)
         if free <= _ROUNDING * claim.accounted:
             return replace(_unbroken(claim, measured), least=max(least, free))
-    first = min(broken, key=_rank, default=None) or tests[-1]
+    first = min(broken, key=_rank, default=None) or next((one for one in tests if one.cause not in _URGENT), tests[-1])
     mu = max(first.mu, bound)
     above = f"at least {_shown(claim.epsilon(mu))} where {claim.broken_by(mu) or 'less is claimed'}"
     return Judged(
@@ -94,6 +94,19 @@ def judged(claim: Claim, measured: Measured, found: Iterable[Found], confidence:
         least=least,
         sentence=f"broken, at {percent(confidence)} confidence: epsilon of one release is {above}; {first.cause}: "
         f"{first.sentence}",
+    )
+
+
+def confirmed(first: Judged, second: Judged) -> Judged:
+    """The first verdict of broken, if a second measurement with other coins and other noise has it too."""
+    if second.verdict == "broken":
+        return replace(first, least=min(first.least, second.least))
+    return Judged(
+        verdict="open",
+        cause="",
+        sentence=f"cannot be told apart from more: one measurement showed {first.cause}, and another with other coins "
+        "did not; take more rounds (a smaller --error)",
+        least=second.least,
     )
 
 

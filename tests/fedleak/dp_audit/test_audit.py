@@ -1,8 +1,9 @@
 """The audit of whole chains: what holds, what is broken by which mistake, and what canaries have no place in."""
 
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benchmarks"))
 import dp_bugs
 
 from fedleak.contracts.chain import Chain
+from fedleak.defenses.dp_sgd import DPSGD
 from fedleak.dp_audit.audit import audit_chain, audited, points_of
 from fedleak.dp_audit.options import AuditOptions
 from fedleak.errors import ConfigError
@@ -54,6 +56,23 @@ def test_a_sound_federation_is_not_called_broken(name):
     assert found.low <= found.accounted
 
 
+@dataclass(frozen=True, kw_only=True)
+class HalfOfTheNoise(DPSGD):
+    """Noise for a half of what is claimed."""
+
+    name: ClassVar[str] = "half-of-the-noise"
+
+    def mechanism(self, situation):
+        return replace(super().mechanism(situation), noise=2 * self.std)
+
+
+def test_steps_with_less_noise_than_is_claimed_are_broken():
+    chain = Chain((HalfOfTheNoise(noise_multiplier=1.0),))
+    found = audit_chain(campaign(LOCAL).first, "chain", chain, AuditOptions(rounds=20)).row
+    assert (found.verdict, found.cause) == ("broken", "too little noise"), found.sentence
+    assert found.accounted < found.least < found.measured
+
+
 def test_declared_accounted_and_measured_stand_side_by_side():
     row = audit(LOCAL).row
     assert (row.declared, row.declared_of, row.terms) == (4.0, "round", "replace-one client, no sampling credit")
@@ -61,6 +80,9 @@ def test_declared_accounted_and_measured_stand_side_by_side():
     assert row.ideal == pytest.approx(4.0)
     assert row.bound < row.low < row.measured < row.high
     assert row.low < 4.0 < row.high
+    assert row.bound < row.by_guesses < row.high
+    assert row.bound < row.by_errors < row.high
+    assert 0 < row.one_shot < row.measured
     assert row.accounted_run > row.accounted
     assert row.measured_run > row.measured
     assert (row.canaries, row.releases, row.seed) == (CLIENTS, 6 * CLIENTS, 0)

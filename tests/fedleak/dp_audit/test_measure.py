@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fedleak.dp_audit.measure import guesses_of
+from fedleak.dp_audit.measure import errors_of, guesses_of
 
 
 def test_the_tenth_that_is_surest_is_guessed():
@@ -14,3 +14,9 @@ def test_one_score_is_guessed_too():
     found = guesses_of(np.array([0.5]))
     assert (found.canaries, found.guesses, found.correct) == (1, 1, 1)
     assert pytest.approx(1.0) == found.correct / found.guesses
+
+
+def test_a_score_above_zero_is_taken_for_a_canary_of_sign_one():
+    signs = np.array([1.0, 1.0, 1.0, -1.0, -1.0])
+    found = errors_of(np.array([2.0, 0.5, -1.0, 3.0, -2.0]), signs)
+    assert (found.hits, found.positives, found.false_alarms, found.negatives) == (2, 3, 1, 2)
