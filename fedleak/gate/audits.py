@@ -1,14 +1,14 @@
 """Audits held to a policy: what attacks got of an app's updates as they are, and what was not shown of the others."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import permutations
 from pathlib import Path
 
 from fedleak.audit.exhibit import name_of
 from fedleak.audit.mods import COUNTS, SAYS
-from fedleak.audit.verdict import AS_IT_IS, ROWS, Audited, Facts
+from fedleak.audit.verdict import AS_IT_IS, RESULT, ROWS, Audited, Facts
 from fedleak.contracts.metric import metrics
-from fedleak.formatting import counted
+from fedleak.formatting import counted, listed
 from fedleak.gate.check import Subject, check
 from fedleak.gate.measure import Measured
 from fedleak.gate.measurement import Measurement
@@ -62,7 +62,7 @@ def check_audit(audited: Audited, policy: Policy) -> Verdict:
         root=audited.folder,
         vocabulary=vocabulary,
         measured=Measured(rows, tuple(summarize(rows)), crashed=crashed),
-        problems=tuple(_not_shown(facts)),
+        problems=(*_not_shown(facts), *_lost(facts, rows)),
         picture=picture,
     )
     return check(subject, policy)
@@ -83,6 +83,15 @@ def _not_shown(facts: Facts) -> Iterator[str]:
         yield f"nothing was shown of {line}"
     if not any(one["rung"] == AS_IT_IS for one in facts["attacks"]) and not facts["out_of_scope"]:
         yield "no update was attacked, so nothing was shown"
+
+
+def _lost(facts: Facts, rows: Sequence[Row]) -> Iterator[str]:
+    """A sentence where figures of an attack are gone from the file: what is left would speak for it."""
+    had = {(row.attack, row.client, row.round, row.metric) for row in rows}
+    tried = {(one["attack"], one["client"], one["round"]) for one in facts["attacks"] if one["rung"] == AS_IT_IS}
+    gone = sorted({one[0] for one in tried for metric in {row.metric for row in rows} if (*one, metric) not in had})
+    if gone:
+        yield f"{ROWS} lacks figures of {listed(gone)}, which {RESULT} says were tried; audit the app again"
 
 
 def _picture(folder: Path, measurement: Measurement) -> Picture:

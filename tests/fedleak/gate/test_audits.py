@@ -86,6 +86,15 @@ def test_neither_is_what_is_out_of_scope_nor_what_an_attack_that_broke_off_would
     assert "sapag was cut off on 1 of 1 messages" in cut.rules[0].broken[0].problem
 
 
+def test_figures_that_are_gone_from_the_file_are_no_pass(audit, make_policy) -> None:
+    found = audit()
+    path = found.folder / ROWS
+    path.write_text("".join(line for line in path.read_text().splitlines(keepends=True) if "sapag" in line))
+    verdict = check_audit(found, make_policy("psnr.max < 20"))
+    assert not verdict.passed
+    assert "lacks figures of dlg" in " ".join(verdict.problems)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
