@@ -27,7 +27,7 @@ def command(
     canaries: Annotated[int | None, typer.Option(min=1, help="Clients that are canaries; all without it.")] = None,
     error: Annotated[
         float, typer.Option(min=0.001, max=1.0, help="Standard error of epsilon, as a share, that rounds go by.")
-    ] = 0.04,
+    ] = 0.05,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds, in place of as many as --error takes.")] = None,
     confidence: Annotated[float, typer.Option(min=0.5, max=0.9999, help="Of intervals and lower bounds.")] = 0.95,
     verdict: Annotated[

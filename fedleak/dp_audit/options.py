@@ -9,7 +9,7 @@ class AuditOptions:
 
     canaries: int | None = None
     """Clients that are canaries; None: all."""
-    error: float = 0.04
+    error: float = 0.05
     """Standard error of epsilon as a share of it, which rounds are chosen for."""
     rounds: int | None = None
     """In place of as many as the error asks for."""
