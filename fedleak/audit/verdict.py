@@ -19,6 +19,11 @@ RESULT, ROWS, REPORT = "audit.json", "results.jsonl", "report.html"
 """Files of an audit: all facts, the figures of the updates as they are as rows of a run, and the page for people."""
 
 NEEDED = {"app", "folder", "stopped", "updates", "attacks", "not_fitting", "out_of_scope", "no_task"}
+OF_EACH = {
+    "updates": {"client", "round", "verdict", "reasons", "facts"},
+    "attacks": {"rung", "attack", "client", "round", "psnr", "best", "prior", "leaked", "labels", "examples", "reason"},
+}
+"""What each entry of these lists has, at least."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +43,9 @@ class Audited:
             raise RecordingError(f"cannot read {path}: {error.strerror}; audit the app again") from error
         except ValueError as error:
             raise RecordingError(f"{path} is damaged ({error}); audit the app again") from error
-        lacking = sorted(NEEDED - set(facts)) if isinstance(facts, dict) else sorted(NEEDED)
+        lacking = _lacking(facts)
         if lacking:
-            raise RecordingError(f"{path} is of another version, without '{lacking[0]}'; audit the app again")
+            raise RecordingError(f"{path} is of another version, without {lacking}; audit the app again")
         return cls(facts, folder)
 
     @property
@@ -77,6 +82,21 @@ class Audited:
 
     def __str__(self) -> str:
         return "\n".join(sentences(self.facts))
+
+
+def _lacking(facts: Any) -> str:
+    """What of an audit there is not, in words; empty where all is there."""
+    lacking = sorted(NEEDED - set(facts)) if isinstance(facts, dict) else sorted(NEEDED)
+    if lacking:
+        return f"'{lacking[0]}'"
+    for name, needed in OF_EACH.items():
+        entries = facts[name]
+        if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+            return f"a list of '{name}'"
+        for one in entries:
+            if needed - set(one):
+                return f"'{min(needed - set(one))}' of its {name}"
+    return ""
 
 
 def sentences(facts: Facts) -> Iterator[str]:
