@@ -1,7 +1,7 @@
 """Analysis of a run: made once, and read by the terminal, the report, the gate, `compare` and `advise` alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from fedleak.analysis.bounds import Bound, bounds_of
@@ -21,6 +21,7 @@ from fedleak.analysis.singleton_bounds import SingletonBound, singleton_bounds
 from fedleak.analysis.strongest import attackers, headline
 from fedleak.analysis.untested import Gap, failures_of, idle_metrics, untested
 from fedleak.experiment.campaign import Campaign
+from fedleak.results.dp_row import DPRow
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.runs.reading import FinishedRun
@@ -39,11 +40,19 @@ class Analysis:
     federations: tuple[FederationRow, ...] = ()
     unfinished: int = 0
     """Cells that were planned and have no result."""
+    audits: tuple[DPRow, ...] = ()
+    """See `FinishedRun.audits`."""
 
     @classmethod
     def of(cls, run: FinishedRun) -> "Analysis":
         """The analysis of a run that was read back."""
-        return cls(campaign=run.campaign, rows=run.rows, federations=run.federations, unfinished=run.unfinished)
+        return cls(
+            campaign=run.campaign,
+            rows=run.rows,
+            federations=run.federations,
+            unfinished=run.unfinished,
+            audits=run.audits,
+        )
 
     @cached_property
     def summaries(self) -> tuple[Summary, ...]:
@@ -125,9 +134,17 @@ class Analysis:
     def defenses(self, metric: str) -> tuple[DefenseResult, ...]:
         """The result of each defense under each condition, by one metric."""
         if metric not in self._defenses:
-            found = defense_results(metric, self.campaign, self.summaries, self.rows, self.federations, self.bounds)
-            self._defenses[metric] = tuple(found)
+            self._defenses[metric] = tuple(
+                replace(one, audited=self._audited.get((one.condition, one.defense)))
+                for one in defense_results(
+                    metric, self.campaign, self.summaries, self.rows, self.federations, self.bounds
+                )
+            )
         return self._defenses[metric]
+
+    @cached_property
+    def _audited(self) -> dict[Tried, DPRow]:
+        return {(Condition.of(one.task, one.setting), one.defense): one for one in self.audits}
 
     @cached_property
     def _defenses(self) -> dict[str, tuple[DefenseResult, ...]]:

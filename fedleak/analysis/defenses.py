@@ -27,6 +27,7 @@ from fedleak.contracts.chaining import only_watches
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.experiment import Experiment
 from fedleak.experiment.naming import labeled_attacks
+from fedleak.results.dp_row import DPRow
 from fedleak.results.federation_row import FederationRow
 from fedleak.results.row import Row
 from fedleak.statistics.group import Group, Variant
@@ -78,6 +79,8 @@ class DefenseResult:
     """The same over the whole run, with rounds after the recorded ones."""
     bound: Check | None
     """The strongest attacker's successes beside the most that the guarantee allows."""
+    audited: DPRow | None = None
+    """What canaries show of the chain, where the run was audited by them."""
 
     @cached_property
     def strongest(self) -> Summary | None:

@@ -89,6 +89,9 @@ def comparison_facts(results: Sequence[DefenseResult]) -> list[dict[str, Any]]:
             "epsilon_whole_run": result.whole.epsilon(DELTA) if isinstance(result.whole, Proven) else None,
             "epsilon_terms": _terms(result),
             "epsilon_recorded": result.guarantee.epsilon(DELTA) if isinstance(result.guarantee, Proven) else None,
+            "epsilon_measured": result.audited.measured if result.audited else None,
+            "epsilon_measured_least": result.audited.least if result.audited else None,
+            "epsilon_verdict": result.audited.verdict if result.audited else None,
             "success": result.bound.measured if result.bound else None,
             "success_bound": result.bound.bound_at_most if result.bound else None,
         }
@@ -186,6 +189,14 @@ def _gain(result: DefenseResult) -> Text:
 
 
 def _epsilon(one: DefenseResult) -> Text:
+    text = _proven(one)
+    if one.audited is not None and not math.isnan(one.audited.measured):
+        text.append(f"\n{figure(one.audited.measured)} seen", "dim")
+        text.append(f"\n{one.audited.verdict}", "bold red" if one.audited.verdict == "broken" else "dim")
+    return text
+
+
+def _proven(one: DefenseResult) -> Text:
     if not isinstance(one.guarantee, Proven):
         return Text("-", style="dim")
     shown = one.whole if isinstance(one.whole, Proven) else one.guarantee

@@ -25,7 +25,6 @@ from fedleak.gate.policy import Policy
 from fedleak.gate.sentences import reasons_text
 from fedleak.gate.validation import Vocabulary, validate
 from fedleak.gate.verdict import BaselineVerdict, Change, Finding, NewFigures, Picture, RuleVerdict, Verdict
-from fedleak.results.dp_row import read_dp_rows
 from fedleak.results.schema import setting_key
 from fedleak.runs.reading import FinishedRun
 from fedleak.settings.base import Scalar
@@ -91,7 +90,7 @@ def check_run(
         Crashes(run.folder),
         evaluated_in(run.campaign),
         whole_guarantees_of(run.campaign),
-        tuple(read_dp_rows(run.folder.dp_audit)) if run.folder.dp_audit.exists() else (),
+        run.audits,
         masked_in(run.campaign),
     )
     subject = Subject(

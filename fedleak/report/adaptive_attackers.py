@@ -104,12 +104,12 @@ def _knowing(one: DefenseResult) -> str:
 def _proof(result: DefenseResult) -> str:
     if result.guarantee is None:
         return DASH
+    seen = f"; by canaries {result.audited.words}" if result.audited else ""
     if isinstance(result.guarantee, Unproven):
-        return f"nothing: {result.guarantee.reason}"
+        return f"nothing: {result.guarantee.reason}{seen}"
     private = f"{result.guarantee.statement(DELTA)}, over the recorded rounds"
-    return f"{private} [{result.guarantee.sentence}]; {_to_the_end(result)}" + (
-        f"; {result.bound.sentence}" if result.bound else ""
-    )
+    bound = f"; {result.bound.sentence}" if result.bound else ""
+    return f"{private} [{result.guarantee.sentence}]; {_to_the_end(result)}{bound}{seen}"
 
 
 def _to_the_end(one: DefenseResult) -> str:

@@ -1,11 +1,13 @@
 """Rows of `dp-audit.jsonl`: of each chain the epsilon that is declared, accounted for and measured, and a verdict."""
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
+from fedleak.formatting import figure
 from fedleak.io.atomic import write_atomically
 from fedleak.io.jsonl import read_rows
 from fedleak.results.schema import Figure, Folder, Meaning, SettingTable, Text, Whole, finite_or_null, parser_of
@@ -52,6 +54,14 @@ class DPRow:
     seed: Annotated[Whole, Meaning("of coins, directions and noise")]
     seconds: Annotated[Figure, Meaning("what the audit of the chain took")]
     setting: SettingTable
+
+    @property
+    def words(self) -> str:
+        """`measured 0.95 (0.87 to 1.03) a release: holds`, or why nothing was measured."""
+        if math.isnan(self.measured):
+            return f"measured: {self.sentence}"
+        between = f" ({figure(self.low)} to {figure(self.high)})"
+        return f"measured {figure(self.measured)}{between} a release: {self.verdict}"
 
     def facts(self) -> dict[str, Any]:
         """Plain data that JSON can hold."""

@@ -8,6 +8,7 @@ from typing import Any
 from fedleak.errors import RecordingError, UserError
 from fedleak.experiment.campaign import Campaign
 from fedleak.experiment.grid import load_campaign
+from fedleak.results.dp_row import DPRow, read_dp_rows
 from fedleak.results.federation_row import FederationRow, read_federations
 from fedleak.results.row import Row, read_results
 from fedleak.results.schema import Setting, setting_key
@@ -27,6 +28,8 @@ class FinishedRun:
     rows: tuple[Row, ...]
     federations: tuple[FederationRow, ...]
     manifest: Manifest
+    audits: tuple[DPRow, ...] = ()
+    """What canaries show of its chains, where somebody audited it by `fedleak audit-dp`."""
 
     @property
     def unfinished(self) -> int:
@@ -49,7 +52,10 @@ def read_run(root: Path) -> FinishedRun:
     require_whole(rows, campaign, manifest, folder.results)
     federations = tuple(read_federations(folder.federations)) if folder.federations.exists() else ()
     require_federations(federations, campaign, manifest, folder.federations)
-    return FinishedRun(folder=folder, campaign=campaign, rows=rows, federations=federations, manifest=manifest)
+    audits = tuple(read_dp_rows(folder.dp_audit)) if folder.dp_audit.exists() else ()
+    return FinishedRun(
+        folder=folder, campaign=campaign, rows=rows, federations=federations, manifest=manifest, audits=audits
+    )
 
 
 def require_whole(rows: Sequence[Row], campaign: Campaign, manifest: Manifest, path: Path) -> None:

@@ -2,14 +2,19 @@
 
 import json
 import re
+from dataclasses import fields
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from fedleak.analysis.analysis import Analysis
 from fedleak.cli.app import app
+from fedleak.cli.comparison_table import comparison_facts, comparison_tables
 from fedleak.report.adaptive_attackers import known_defenses
 from fedleak.report.pictures import Files
+from fedleak.results.dp_row import DPRow, write_dp_rows
+from fedleak.runs.folder import RunFolder
 from fedleak.runs.reading import read_run
 
 EXPERIMENT = """
@@ -87,8 +92,29 @@ def test_the_report_has_what_is_known_and_what_noise_leaves_to_the_unbiased(comp
     found = {one.defense: one for one in lines}
     assert found["sparse"].knowledge.startswith("top-k: ")
     assert (found["sparse"].information, found["none"].proof) == ("\N{EN DASH}", "\N{EN DASH}")
-    assert found["noisy"].information.endswith(" dB")
+    assert found["noisy"].information.endswith(" dB by Fisher information, unbiased attackers only")
     assert "Against attackers who know the defense" in (root / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_what_canaries_show_of_the_run_stands_beside_what_is_proved(compared):
+    root, _ = compared
+    path = RunFolder(root).dp_audit
+    texts = {"task": "digits-mlp", "defense": "noisy", "view": "message", "terms": "", "declared_of": "", "cause": ""}
+    whole = {"rounds": 1, "canaries": 10, "releases": 20, "seed": 0, "setting": {}, "verdict": "broken"}
+    figures = {one.name: 1.5 for one in fields(DPRow)} | {"low": 1.25, "high": 1.75}
+    write_dp_rows(path, [DPRow(**{**figures, **texts, **whole, "sentence": "broken"})])
+    try:
+        run = read_run(root)
+        found = Analysis.of(run).defenses("psnr")
+    finally:
+        path.unlink()
+    assert {one["defense"]: one["epsilon_verdict"] for one in comparison_facts(found)}["noisy"] == "broken"
+    lines = {one.defense: one for one in known_defenses(found, run.rows, Files(run.folder))}
+    assert lines["noisy"].proof.endswith("; by canaries measured 1.50 (1.25 to 1.75) a release: broken")
+    shown = Console(width=80, record=True)
+    shown.print(comparison_tables(found, 80)[1])
+    assert "1.50 seen" in shown.export_text()
 
 
 @pytest.mark.slow
@@ -121,7 +147,8 @@ def test_the_comparison_as_json_has_these_fields(compared):
         "adaptive", "adaptive_low", "adaptive_high", "tested", "refused", "control", "gain", "p95", "worst", "guess",
         "accuracy", "accuracy_low", "accuracy_high", "trivial_accuracy", "one_operating_point", "operating_point",
         "sent_bytes", "encoded_bytes", "seconds", "memory_bytes",
-        "delta", "epsilon_whole_run", "epsilon_terms", "epsilon_recorded", "success", "success_bound",
+        "delta", "epsilon_whole_run", "epsilon_terms", "epsilon_recorded",
+        "epsilon_measured", "epsilon_measured_least", "epsilon_verdict", "success", "success_bound",
     ]  # fmt: skip
 
 
