@@ -22,7 +22,7 @@ from fedleak.errors import FedleakError, sentence
 
 
 def main() -> int:
-    """`python -m fedleak.audit.child SETTINGS.json DESCRIPTOR`."""
+    """`python -m fedleak.audit.child SETTINGS.json DESCRIPTOR PARENT`; by its number, a parent that is gone is told."""
     settings = spoken(Path(sys.argv[1]))
     voice = os.fdopen(int(sys.argv[2]), "w", buffering=1)
     lock = threading.Lock()
@@ -34,7 +34,7 @@ def main() -> int:
         with lock, suppress(OSError, ValueError):
             voice.write(json.dumps(words) + "\n")
 
-    threading.Thread(target=follow, args=(os.getppid(), groups, settings.private), daemon=True).start()
+    threading.Thread(target=follow, args=(int(sys.argv[3]), groups, settings.private), daemon=True).start()
     torch.manual_seed(settings.seed)
     try:
         from fedleak.audit.engines import ENGINES  # say which versions of Flower they know

@@ -100,7 +100,7 @@ def _ran(settings: AuditSettings, told: Callable[[str], None], patience: float) 
     reading, writing = os.pipe()
     groups: list[int] = []
     with (settings.out / LOG).open("ab") as log:
-        command = [sys.executable, "-P", "-m", "fedleak.audit.child", str(plan), str(writing)]
+        command = [sys.executable, "-P", "-m", "fedleak.audit.child", str(plan), str(writing), str(os.getpid())]
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(writing,), start_new_session=True,
             env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "FLWR_TELEMETRY_ENABLED": "0"},

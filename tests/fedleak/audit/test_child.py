@@ -11,12 +11,12 @@ import os, subprocess, sys
 from pathlib import Path
 from fedleak.audit.child import follow
 group = subprocess.Popen(["sleep", "99"], start_new_session=True)
-print(os.getppid(), flush=True)
-follow(os.getppid(), [group.pid], Path(sys.argv[1]))
+print(sys.argv[2], flush=True)
+follow(int(sys.argv[2]), [group.pid], Path(sys.argv[1]))
 """
 PARENT = f"""
-import subprocess, sys
-subprocess.Popen([sys.executable, "-c", {CHILD!r}, sys.argv[1]], start_new_session=True).wait()
+import os, subprocess, sys
+subprocess.Popen([sys.executable, "-c", {CHILD!r}, sys.argv[1], str(os.getpid())], start_new_session=True).wait()
 """
 
 
