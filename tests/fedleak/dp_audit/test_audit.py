@@ -53,7 +53,7 @@ def test_a_sound_federation_is_not_called_broken(name):
     federation = replace(dp_bugs.sound(CLIENTS)[name], task="diabetes-mlp")
     found = federation.audited(CLIENTS, AuditOptions(error=0.3))
     assert found.verdict in ("holds", "open"), found.sentence
-    assert found.low <= found.accounted
+    assert found.least <= 1.01 * found.accounted  # of all tests together, at 99%
 
 
 @dataclass(frozen=True, kw_only=True)
