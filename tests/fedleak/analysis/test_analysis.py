@@ -96,10 +96,10 @@ def test_an_experiment_that_is_run_and_checked_is_summarized_once(experiment, po
 
 
 def test_nobody_else_summarizes_a_run():
-    """Values of one run that are computed twice may one day differ."""
+    """Values of one run that are computed twice may one day differ; the gate reads audits, which are no runs."""
     root = Path(fedleak.__file__).parent
     callers = [path for path in root.rglob("*.py") if re.search(r"(?<!def )\bsummarize\(", path.read_text())]
-    assert [str(path.relative_to(root)) for path in callers] == ["analysis/analysis.py"]
+    assert {str(path.relative_to(root)) for path in callers} == {"analysis/analysis.py", "gate/audits.py"}
 
 
 @pytest.fixture

@@ -151,6 +151,7 @@ def test_every_source_has_a_loader_and_every_loader_a_source() -> None:
         "torchvision",
         "huggingface",
         "own",
+        "app",
     }
 
 
