@@ -42,8 +42,7 @@ class Check:
     """The chance of the best blind guess, as often as a message has examples to guess; at most 1."""
     guarantee: Guarantee
     half: float = math.nan
-    """What no attacker exceeds on more than half of the examples, whatever it knows, in the metric's unit; infinite
-    where nothing of the kind is proved, NaN where no blind guess could be tried."""
+    """See `half_bound`; NaN where no blind guess could be tried."""
 
     @property
     def beaten(self) -> bool:
@@ -194,11 +193,13 @@ def _bound(group: Group, task: TaskSettings, rows: Sequence[Row], guarantee: Gua
 
 
 def half_bound(metric: ExampleMetric, splits: Splits, guesses: int, shift: float) -> float:
-    """The value of a metric that no attacker of any knowledge exceeds on more than half of the examples.
+    """The value of a metric that no attack exceeds on more than half of examples of which only the kind was known.
 
-    For every value the chance of the best blind guess, at its upper confidence limit and as often as there are
-    `guesses`, bounds the chance of any attack (`gaussian_success`); this is the weakest value at which that is one half
-    at most. It takes priors into account, as the Fisher information does not, which bounds unbiased attackers alone.
+    For every value the chance of the best of the constant guesses, at its upper confidence limit and as often as there
+    are `guesses`, stands for the prior of an attacker to whom an example may be any of its kind, and bounds its chance
+    with the update (`gaussian_success`); this is the weakest value at which that is one half at most. Who knows more,
+    as that it is one of two photos, has another prior and no such bound. It takes priors into account, as the Fisher
+    information does not, which bounds unbiased attackers alone.
     Infinite where that is nowhere so, and NaN where no blind guess can be judged.
     """
     values = blind_values(metric, splits)

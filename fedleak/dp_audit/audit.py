@@ -26,6 +26,7 @@ from fedleak.errors import ConfigError
 from fedleak.experiment.campaign import Campaign, Point
 from fedleak.experiment.experiment import Experiment
 from fedleak.federation.plan import FederationPlan
+from fedleak.formatting import counted, figure
 from fedleak.results.dp_row import DPRow
 from fedleak.results.schema import setting_key
 from fedleak.settings.base import Scalar
@@ -189,10 +190,13 @@ def _of_samples(claim: Claim, confidence: float) -> Iterator[Found]:
         return
     rounds, mu = participation(subject, sample.population, corrected(confidence))
     accounted = Guarantee(mechanism=subject.mechanism, rounds=rounds, defense=subject.guarantee.defense)
-    if epsilon_of(claim.delta, mu) > accounted.epsilon(claim.delta):
+    shown, most = epsilon_of(claim.delta, mu), accounted.epsilon(claim.delta)
+    if shown > most:
         yield Found(
             cause="participation is no secret",
-            mu=max(mu, 1.02 * subject.mu),
+            mu=0.0,
+            breaks=f"epsilon of {counted(rounds, 'round')} together is at least {figure(shown)} where {figure(most)} "
+            "is accounted for",
             sentence="rounds use the same examples again, so that whoever knows when can read them off without the "
             "credit for sampling",
         )

@@ -35,6 +35,8 @@ class Found:
     mu: float
     """Of one release, it is at least this."""
     sentence: str
+    breaks: str = ""
+    """What it shows of several releases together, where that is above what is claimed of them, with both figures."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,20 +80,20 @@ def judged(claim: Claim, measured: Measured, found: Iterable[Found], confidence:
     bound = least_mu(measured.scores, each)
     tests = [*found]
     least = claim.epsilon(max([bound, *(one.mu for one in tests)]))
-    broken = [one for one in tests if claim.broken_by(one.mu)]
+    broken = [one for one in tests if one.breaks or claim.broken_by(one.mu)]
     if not broken and not claim.broken_by(bound):
         free = measured.whatever_the_mechanism(claim.delta, each)
         if free <= _ROUNDING * claim.accounted:
             return replace(_unbroken(claim, measured), least=max(least, free))
     first = min(broken, key=_rank, default=None) or next((one for one in tests if one.cause not in _URGENT), tests[-1])
     mu = max(first.mu, bound)
-    above = f"at least {_shown(claim.epsilon(mu))} where {claim.broken_by(mu) or 'less is claimed'}"
+    release = f"epsilon of one release is at least {_shown(claim.epsilon(mu))}"
+    above = first.breaks or f"{release} where {claim.broken_by(mu) or 'less is claimed'}"
     return Judged(
         verdict="broken",
         cause=first.cause,
         least=least,
-        sentence=f"broken, at {percent(confidence)} confidence: epsilon of one release is {above}; {first.cause}: "
-        f"{first.sentence}",
+        sentence=f"broken, at {percent(confidence)} confidence: {above}; {first.cause}: {first.sentence}",
     )
 
 

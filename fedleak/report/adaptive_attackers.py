@@ -46,7 +46,7 @@ class Known:
     proof: str
     """What the chain proves, and how that compares with what was done; or why it proves nothing."""
     information: str
-    """What no attacker has of more than half of the examples, whatever it knows, where the chain proves something; and
+    """What half of the examples keep from any attacker to whom they may be any of their kind, where that is proved; and
     by the Fisher information the most that an unbiased one has of the first message. With noise only."""
 
 
@@ -145,7 +145,7 @@ def _prior_aware(result: DefenseResult) -> Iterator[str]:
     else:
         unit = f" {metric.unit}" if metric.unit else ""
         side = "above" if metric.higher_is_better else "below"
-        yield f"no attacker {side} {number(bound.half)}{unit} on more than half of the examples, whatever it knows"
+        yield f"nobody {side} {number(bound.half)}{unit} on more than half of examples of which only the kind was known"
 
 
 def _is_of(row: Row, one: DefenseResult) -> bool:
