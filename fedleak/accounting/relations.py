@@ -91,7 +91,7 @@ def apart(sampling: Sampling, relation: Relation) -> float:
 def _no_theorem(sampling: Sampling, relation: Relation) -> str:
     """Why no credit is taken for these samples, "" where there is a theorem or nothing is sampled."""
     if isinstance(sampling, Shuffled):
-        return "batches from a shuffled order are no Poisson samples, and no theorem gives credit for them"
+        return "batches from a shuffled order are no Poisson samples, and the theorems used here give them no credit"
     if isinstance(sampling, Sample) and relation == "add-or-remove":
         return "of samples of a fixed size one who is removed has another in its place"
     return ""
